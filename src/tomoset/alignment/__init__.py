@@ -1,0 +1,1 @@
+"""Tilt images to the tilt geometry, without markers."""

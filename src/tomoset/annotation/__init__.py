@@ -1,0 +1,1 @@
+"""Labels: templates, truth, and the metrics of their quality."""

@@ -1,0 +1,1 @@
+"""Metrics and scores of labels against the truth."""

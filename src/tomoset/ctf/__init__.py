@@ -1,0 +1,1 @@
+"""Tilt images to the defocus of each tilt."""

@@ -1,0 +1,1 @@
+"""Measurements, rules and verdicts on tilts and tomograms."""

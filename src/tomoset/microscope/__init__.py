@@ -1,0 +1,1 @@
+"""Specimen to raw counted movies."""

@@ -1,0 +1,49 @@
+"""WHAT there is: the nouns of tomoset as frozen dataclasses, and the little they share.
+
+The ninth word, ``Recipe``, is composed of the stages' own parameters and therefore lives above them, in
+:mod:`tomoset.workflow.recipe`.
+"""
+
+from tomoset.model.array_source import ArraySource, InMemory, Region
+from tomoset.model.labels import Labels, PickableObject, Picks, Segmentation
+from tomoset.model.movies import Movie, MovieSet, Optics
+from tomoset.model.random_streams import stream
+from tomoset.model.release import Release, ReleasedFile
+from tomoset.model.resources import Progress, Resources, Silent, allocate_in_memory
+from tomoset.model.score import ClassScore, PrecisionRecall, Score
+from tomoset.model.specimen import CompositionRow, Molecules, Specimen
+from tomoset.model.tilt_series import CtfEstimate, MotionTrack, Tilt, TiltSeries
+from tomoset.model.tomogram import Tomogram
+from tomoset.model.truth import SeriesTruth
+
+__all__ = [
+    "ArraySource",
+    "ClassScore",
+    "CompositionRow",
+    "CtfEstimate",
+    "InMemory",
+    "Labels",
+    "Molecules",
+    "MotionTrack",
+    "Movie",
+    "MovieSet",
+    "Optics",
+    "PickableObject",
+    "Picks",
+    "PrecisionRecall",
+    "Progress",
+    "Region",
+    "Release",
+    "ReleasedFile",
+    "Resources",
+    "Score",
+    "Segmentation",
+    "SeriesTruth",
+    "Silent",
+    "Specimen",
+    "Tilt",
+    "TiltSeries",
+    "Tomogram",
+    "allocate_in_memory",
+    "stream",
+]

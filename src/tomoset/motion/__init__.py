@@ -1,0 +1,1 @@
+"""Movies to motion-corrected tilt images."""

@@ -1,0 +1,1 @@
+"""Torch modules and the one training loop that denoising, annotation and baselines share."""

@@ -1,0 +1,1 @@
+"""Formulas used both to make and to unmake images: wavelength, CTF, dose, scattering, Fourier."""

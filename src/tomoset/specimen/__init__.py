@@ -1,0 +1,1 @@
+"""What is in the ice: placing molecules without overlap."""

@@ -1,0 +1,1 @@
+"""Recipe, plan, store, engine, records: what runs when, and where it is kept."""
