@@ -29,8 +29,8 @@ class SeriesTruth:
     defocus_angstrom : (n,) array of float64
         Defocus at the specimen's origin, positive = underfocus.
     defocus_hand : int
-        Sign h of the defocus gradient: ``defocus(p) = defocus(origin) + h · height(p)``, where height is the camera-frame
-        z of ``TiltGeometry.height_angstrom`` (RELION's ``rlnTomoHand``).
+        Sign h of the defocus gradient: ``defocus(p) = defocus(origin) + h · height(p)``, where height is the
+        camera-frame z of ``TiltGeometry.height_angstrom`` (RELION's ``rlnTomoHand``).
     """
 
     specimen: Specimen

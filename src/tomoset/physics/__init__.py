@@ -1,1 +1,27 @@
 """Formulas used both to make and to unmake images: wavelength, CTF, dose, scattering, Fourier."""
+
+from tomoset.physics.ctf import ctf, ctf_2d, defocus_along
+from tomoset.physics.dose import critical_dose, damage_amplitude
+from tomoset.physics.electrons import interaction_parameter_per_volt_angstrom, wavelength_angstrom
+from tomoset.physics.fourier import (
+    fourier_crop_2d,
+    fourier_shift_2d,
+    rfft_axes_2d,
+    rfft_frequency_2d,
+    rfft_frequency_3d,
+)
+
+__all__ = [
+    "critical_dose",
+    "ctf",
+    "ctf_2d",
+    "damage_amplitude",
+    "defocus_along",
+    "fourier_crop_2d",
+    "fourier_shift_2d",
+    "interaction_parameter_per_volt_angstrom",
+    "rfft_axes_2d",
+    "rfft_frequency_2d",
+    "rfft_frequency_3d",
+    "wavelength_angstrom",
+]
