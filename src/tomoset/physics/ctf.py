@@ -1,6 +1,7 @@
 """The contrast transfer function, in CTFFIND's sign: defocus positive = underfocus, protein dark.
 
-``chi = π λ k² (Δz − ½ λ² k² Cs) + asin(w)`` and ``CTF = −sin(chi)`` (Rohou & Grigorieff 2015, J. Struct. Biol. 192:216).
+``chi = π λ k² (Δz − ½ λ² k² Cs) + asin(w)`` and ``CTF = −sin(chi)``
+(Rohou & Grigorieff 2015, J. Struct. Biol. 192:216).
 """
 
 import numpy as np

@@ -13,7 +13,9 @@ def rfft_axes_2d(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Frequencies ``ky`` (ny, 1) and ``kx`` (1, nx // 2 + 1) of ``rfft2``, 1/Å."""
     ny, nx = shape_yx
-    return np.fft.fftfreq(ny, pixel_size_angstrom)[:, None], np.fft.rfftfreq(nx, pixel_size_angstrom)[None, :]
+    ky = np.asarray(np.fft.fftfreq(ny, pixel_size_angstrom), dtype=np.float64)
+    kx = np.asarray(np.fft.rfftfreq(nx, pixel_size_angstrom), dtype=np.float64)
+    return ky[:, None], kx[None, :]
 
 
 def rfft_frequency_2d(shape_yx: tuple[int, int], pixel_size_angstrom: float) -> NDArray[np.float64]:
