@@ -1,5 +1,9 @@
 """What a molecule looks like: atoms, maps and built-in models, as potential maps with their symmetry."""
 
+from tomoset.structures.built_in import BUILT_IN_NAMES, built_in_structure
+from tomoset.structures.potential import potential_map
 from tomoset.structures.structure import PotentialMap, Structure
 
-__all__ = ["PotentialMap", "Structure"]
+STAGE_VERSION = "1"
+
+__all__ = ["BUILT_IN_NAMES", "STAGE_VERSION", "PotentialMap", "Structure", "built_in_structure", "potential_map"]
