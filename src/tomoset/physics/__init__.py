@@ -10,8 +10,10 @@ from tomoset.physics.fourier import (
     rfft_frequency_2d,
     rfft_frequency_3d,
 )
+from tomoset.physics.scattering import ICE_MEAN_FREE_PATH_ANGSTROM, transmission
 
 __all__ = [
+    "ICE_MEAN_FREE_PATH_ANGSTROM",
     "critical_dose",
     "ctf",
     "ctf_2d",
@@ -23,5 +25,6 @@ __all__ = [
     "rfft_axes_2d",
     "rfft_frequency_2d",
     "rfft_frequency_3d",
+    "transmission",
     "wavelength_angstrom",
 ]

@@ -1,0 +1,82 @@
+"""The counting camera: gain, hot pixels, Poisson counts in one byte."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.model import stream
+
+__all__ = ["draw_gain", "draw_hot_pixels", "largest_count", "poisson_counts"]
+
+_LARGEST_PART = 8.0  # exp(−8) is still well above the step of single precision near 1
+_TAIL = 1e-10
+_HOT_COUNTS = (10.0, 60.0)  # extra counts of a hot pixel in every frame
+
+
+def draw_gain(shape_yx: tuple[int, int], spread: float, seed: int) -> NDArray[np.float32]:
+    """Multiplicative gain reference of the camera, mean 1; one camera for all series of a seed.
+
+    Half of the variance varies slowly over the sensor, half from pixel to pixel.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    rng = stream(seed, "image", "camera", "gain")
+    fine = rng.standard_normal(shape_yx)
+    slow = gaussian_filter(rng.standard_normal(shape_yx), sigma=max(shape_yx) / 16, mode="wrap")
+    pattern = (fine + slow / slow.std()) / math.sqrt(2)
+    gain_yx = 1 + spread * np.clip(pattern, -4, 4)
+    return np.asarray(gain_yx / gain_yx.mean(), dtype=np.float32)
+
+
+def draw_hot_pixels(
+    shape_yx: tuple[int, int], fraction: float, run: str, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Flat indices of the series' hot pixels, and the counts each adds to every frame on average."""
+    rng = stream(seed, "image", run, "hot pixels")
+    n = math.prod(shape_yx)
+    where = np.sort(rng.choice(n, size=round(fraction * n), replace=False))
+    return where, rng.uniform(*_HOT_COUNTS, size=len(where)).astype(np.float32)
+
+
+def largest_count(mean: float) -> int:
+    """Smallest count beyond which less than 1e-10 of a Poisson distribution of this mean lies."""
+    probability, total, k = math.exp(-mean), math.exp(-mean), 0
+    while k < mean or probability > 0.1 * _TAIL:
+        k += 1
+        probability *= mean / k
+        total += probability
+    return max(k, 1)
+
+
+def poisson_counts(expected_yx: NDArray[np.float32], *, key: tuple[int, int], frame: int) -> NDArray[np.uint8]:
+    """Counted electrons of one frame.
+
+    Parameters
+    ----------
+    expected_yx : (y, x) array of float32
+        Mean number of counts, ≥ 0.
+    key : tuple of int
+        Two words of 32 bits that name the movie.
+    frame : int
+        Index of the frame; movie, frame and pixel alone decide the random numbers.
+
+    Returns
+    -------
+    (y, x) array of uint8
+        Poisson draws; larger ones than 255 are stored as 255.
+    """
+    from tomoset.microscope import _kernels
+
+    largest_mean = float(expected_yx.max(initial=0.0))
+    parts = max(1, math.ceil(largest_mean / _LARGEST_PART))
+    counts = np.empty(expected_yx.shape, dtype=np.uint8)
+    _kernels.count_electrons(
+        np.ascontiguousarray(expected_yx).reshape(-1),
+        parts,
+        largest_count(largest_mean / parts),
+        frame,
+        key,
+        counts.reshape(-1),
+    )
+    return counts
