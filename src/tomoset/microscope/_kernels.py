@@ -140,9 +140,30 @@ def _philox_block(first: int, words: tuple[int, int, int], key: tuple[int, int],
         bits[2, lane], bits[3, lane] = np.uint32(c2), np.uint32(c3)
 
 
+# One row at a time: with two-dimensional indices in the innermost loop LLVM does not vectorise, which costs twofold.
+@njit(nogil=True, cache=True)
+def _next_probabilities(
+    previous: NDArray[np.float32], mean: NDArray[np.float32], inverse: np.float32, row: NDArray[np.float32]
+) -> None:
+    """P(N = k) from P(N = k − 1)."""
+    for i in range(_PIXELS):
+        row[i] = previous[i] * mean[i] * inverse
+
+
+@njit(nogil=True, cache=True)
+def _count_below(
+    row: NDArray[np.float32], uniform: NDArray[np.float32], tail: NDArray[np.float32], drawn: NDArray[np.float32]
+) -> None:
+    """Add P(N = k) to the tails, and one count where the uniform number lies below."""
+    for i in range(_PIXELS):
+        tail[i] += row[i]
+        drawn[i] += np.float32(1.0) if uniform[i] < tail[i] else np.float32(0.0)
+
+
 @njit(nogil=True, cache=True)
 def count_electrons(
-    expected: NDArray[np.float32],
+    mean_of_part: NDArray[np.float32],
+    none_of_part: NDArray[np.float32],
     parts: int,
     largest: int,
     frame: int,
@@ -153,11 +174,11 @@ def count_electrons(
 
     Parameters
     ----------
-    expected : (n,) array of float32
-        Mean of each pixel, ≥ 0.
+    mean_of_part, none_of_part : (n,) arrays of float32
+        Mean of each pixel over ``parts``, ≥ 0, and exp(−mean), its probability of no count.
     parts : int
-        The mean is split into this many equal parts that are drawn independently: the sum is Poisson again, and
-        each part stays small enough for single precision.
+        Independent draws that are added: their sum is Poisson again, and each mean stays small enough for single
+        precision.
     largest : int
         Largest count a part can give; beyond it must lie less than 1e-9 of the distribution.
     frame, key : int, (int, int)
@@ -170,25 +191,21 @@ def count_electrons(
     The count is the number of k ≥ 1 with ``u < P(N ≥ k)``, the tails summed from their far, small end: sums from
     the near end lose the tail in single precision, which a chi-square test shows.
     """
-    n = expected.shape[0]
+    n = mean_of_part.shape[0]
     bits = np.empty((4, _LANES), dtype=np.uint32)
     uniform = np.empty(_PIXELS, dtype=np.float32)
-    mean = np.empty(_PIXELS, dtype=np.float32)
-    probability = np.empty((largest + 1, _PIXELS), dtype=np.float32)
+    probability = np.ones((largest + 1, _PIXELS), dtype=np.float32)
     tail = np.empty(_PIXELS, dtype=np.float32)
-    drawn = np.empty(_PIXELS, dtype=np.int32)
-    scale = np.float32(1.0 / parts)
+    drawn = np.empty(_PIXELS, dtype=np.float32)
+    mean = np.zeros(_PIXELS, dtype=np.float32)
     for block in range((n + _PIXELS - 1) // _PIXELS):
         start = block * _PIXELS
         size = min(_PIXELS, n - start)
-        for i in range(_PIXELS):
-            mean[i] = expected[start + i] * scale if i < size else np.float32(0.0)
-            probability[0, i] = np.exp(-mean[i])
-            drawn[i] = 0
+        mean[:size] = mean_of_part[start : start + size]
+        probability[0, :size] = none_of_part[start : start + size]
+        drawn[:] = np.float32(0.0)
         for k in range(1, largest + 1):
-            inverse = np.float32(1.0 / k)
-            for i in range(_PIXELS):
-                probability[k, i] = probability[k - 1, i] * mean[i] * inverse
+            _next_probabilities(probability[k - 1], mean, np.float32(1.0 / k), probability[k])
         for part in range(parts):
             _philox_block(block * _LANES, (part, frame, 0), key, bits)
             for word in range(4):
@@ -196,8 +213,6 @@ def count_electrons(
                     uniform[word * _LANES + lane] = np.float32(bits[word, lane]) * np.float32(2.0**-32)
             tail[:] = np.float32(0.0)
             for k in range(largest, 0, -1):
-                for i in range(_PIXELS):
-                    tail[i] += probability[k, i]
-                    drawn[i] += np.int32(uniform[i] < tail[i])
+                _count_below(probability[k], uniform, tail, drawn)
         for i in range(size):
-            counts[start + i] = np.uint8(min(drawn[i], 255))
+            counts[start + i] = np.uint8(min(drawn[i], np.float32(255.0)))

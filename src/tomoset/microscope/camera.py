@@ -70,9 +70,11 @@ def poisson_counts(expected_yx: NDArray[np.float32], *, key: tuple[int, int], fr
 
     largest_mean = float(expected_yx.max(initial=0.0))
     parts = max(1, math.ceil(largest_mean / _LARGEST_PART))
+    mean_of_part = np.ascontiguousarray(expected_yx).reshape(-1) / np.float32(parts)
     counts = np.empty(expected_yx.shape, dtype=np.uint8)
     _kernels.count_electrons(
-        np.ascontiguousarray(expected_yx).reshape(-1),
+        mean_of_part,
+        np.exp(-mean_of_part),
         parts,
         largest_count(largest_mean / parts),
         frame,

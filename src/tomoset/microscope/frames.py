@@ -14,7 +14,7 @@ from tomoset.microscope.optics import View, ice_spectrum, molecule_spectrum
 from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.projection import MoleculeTransform
 from tomoset.model import Region, Resources, Specimen, stream
-from tomoset.physics import critical_dose, fourier_shift_2d, rfft_frequency_2d, transmission
+from tomoset.physics import fourier_shift_2d, transmission
 
 __all__ = ["RenderedFrames", "Scene"]
 
@@ -25,6 +25,21 @@ class Scene:
 
     It keeps the transforms of the view that was asked for last, so that reading a movie frame by frame costs no
     more than reading it at once. Whatever is kept or not, the frames are the same.
+
+    Parameters
+    ----------
+    specimen, params, seed, resources
+        As given to ``image``.
+    transforms : dict of str to MoleculeTransform
+        By species.
+    conditions : Conditions
+    canvas : Canvas
+    fading_yx : float32 array
+        Amplitude's rate of decay with dose on the canvas's half plane: ``1 / (2 Ne(k))``, Å²/e⁻.
+    inverse_gain_yx : float32 array
+        Sensitivity of each pixel.
+    hot_pixels : tuple of arrays
+        Flat indices and mean extra counts.
     """
 
     specimen: Specimen
@@ -32,6 +47,7 @@ class Scene:
     conditions: Conditions
     params: MicroscopeParams
     canvas: Canvas
+    fading_yx: NDArray[np.float32]
     inverse_gain_yx: NDArray[np.float32]
     hot_pixels: tuple[NDArray[np.intp], NDArray[np.float32]]
     seed: int
@@ -118,9 +134,7 @@ class Scene:
         """Amplitude left of the molecules' signal at the middle of a frame (Grant & Grigorieff 2015)."""
         per_tilt = self.params.dose_per_tilt_e_per_angstrom2
         received = per_tilt * (float(self.conditions.acquisition_order[tilt]) + (frame + 0.5) / self.params.n_frames)
-        frequency = rfft_frequency_2d(self.canvas.shape_yx, self.canvas.pixel_size_angstrom)
-        exponent = np.float32(-received / 2) / critical_dose(frequency, self.params.voltage_kv).astype(np.float32)
-        return np.exp(exponent)
+        return np.exp(self.fading_yx * np.float32(-received))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

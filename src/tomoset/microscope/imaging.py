@@ -13,6 +13,7 @@ from tomoset.microscope.frames import RenderedFrames, Scene
 from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.projection import transform_molecule
 from tomoset.model import InMemory, Movie, MovieSet, PickableObject, Progress, Resources, SeriesTruth, Specimen
+from tomoset.physics import critical_dose, rfft_frequency_2d
 from tomoset.structures import Structure
 
 __all__ = ["image", "methods_text"]
@@ -86,12 +87,15 @@ def image(
         progress.step("preparing molecules", done + 1, len(species))
     conditions = draw_conditions(params, specimen.run, seed)
     gain_yx = draw_gain(params.frame_shape_yx, params.gain_spread, seed)
+    canvas = canvas_of(params)
+    frequency = rfft_frequency_2d(canvas.shape_yx, canvas.pixel_size_angstrom)
     scene = Scene(
         specimen=specimen,
         transforms=transforms,
         conditions=conditions,
         params=params,
-        canvas=canvas_of(params),
+        canvas=canvas,
+        fading_yx=(0.5 / critical_dose(frequency, params.voltage_kv)).astype(np.float32),
         inverse_gain_yx=np.reciprocal(gain_yx),
         hot_pixels=draw_hot_pixels(params.frame_shape_yx, params.hot_pixel_fraction, specimen.run, seed),
         seed=seed,

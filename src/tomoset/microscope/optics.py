@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,9 +179,17 @@ def ice_spectrum(
     return rfft2(phase_yx, workers=workers) * (2 * params.ice_phase_noise * scale * transfer).astype(np.float32)
 
 
+@lru_cache(maxsize=1)
+def _frequency(shape_yx: tuple[int, int], pixel_size_angstrom: float) -> Floats:
+    """Frequencies of the canvas, kept between views."""
+    frequency = rfft_frequency_2d(shape_yx, pixel_size_angstrom)
+    frequency.flags.writeable = False
+    return frequency
+
+
 def _transfer(defocus_angstrom: float, params: MicroscopeParams, canvas: Canvas) -> Floats:
     return ctf(
-        rfft_frequency_2d(canvas.shape_yx, canvas.pixel_size_angstrom),
+        _frequency(canvas.shape_yx, canvas.pixel_size_angstrom),
         defocus_angstrom,
         voltage_kv=params.voltage_kv,
         cs_mm=params.cs_mm,

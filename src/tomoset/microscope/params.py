@@ -182,6 +182,11 @@ class MicroscopeParams:
         shape = self.frame_shape_yx
         if any(n < 32 or n % 2 for n in shape):
             raise ParameterError(f"frame_shape_yx: expected two even numbers of at least 32 pixels, got {shape}")
+        if self.pixel_size_angstrom < 1.0:
+            raise ParameterError(
+                f"pixel_size_angstrom: expected 1 Å or more, got {self.pixel_size_angstrom:g} Å; molecules are modelled "
+                "on a grid of half a pixel, which does not resolve atoms' potentials any further"
+            )
         first_zero_angstrom = math.sqrt(wavelength_angstrom(self.voltage_kv) * self.defocus_angstrom)
         if 2 * self.pixel_size_angstrom > first_zero_angstrom:
             raise ParameterError(

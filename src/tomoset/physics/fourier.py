@@ -21,7 +21,7 @@ def rfft_axes_2d(
 def rfft_frequency_2d(shape_yx: tuple[int, int], pixel_size_angstrom: float) -> NDArray[np.float64]:
     """Magnitude of the frequency (ny, nx // 2 + 1) of ``rfft2``, 1/Å."""
     ky, kx = rfft_axes_2d(shape_yx, pixel_size_angstrom)
-    return np.hypot(ky, kx)
+    return np.sqrt(ky**2 + kx**2)  # several times faster than hypot, and nothing here can overflow
 
 
 def rfft_frequency_3d(shape_zyx: tuple[int, int, int], voxel_size_angstrom: float) -> NDArray[np.float64]:
