@@ -14,7 +14,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeSettings:
-    """What SerialEM writes that a ``MovieSet`` does not hold.
+    r"""What SerialEM writes that a ``MovieSet`` does not hold.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class ScopeSettings:
     stage_position_um_xy : tuple of float
     stage_z_um : float
     movie_folder : str
-        Put before the movies' names in SubFramePath, e.g. ``"D:\\\\frames"``; empty for bare names.
+        Put before the movies' names in SubFramePath, e.g. ``"D:\frames"``; empty for bare names.
     """
 
     title: str = "tomoset"
@@ -67,6 +67,7 @@ def movie_set_mdoc(movie_set: MovieSet, *, settings: ScopeSettings | None = None
     if movies[0].acquired_at is not None:
         first = f"{first:<50}{_serialem_time(movies[0].acquired_at)}    "
     axis = _at_least_one_decimal(movie_set.nominal_tilt_axis_deg)
+    used = f"binning = {scope.binning}  spot = {scope.spot_size}  camera = {scope.camera_index}"
     return Mdoc(
         fields=(
             ("PixelSpacing", _number(movie_set.pixel_size_angstrom)),
@@ -77,8 +78,7 @@ def movie_set_mdoc(movie_set: MovieSet, *, settings: ScopeSettings | None = None
         ),
         titles=(
             first,
-            f"    Tilt axis angle = {axis}, binning = {scope.binning}  spot = {scope.spot_size}"
-            f"  camera = {scope.camera_index}",
+            f"    Tilt axis angle = {axis}, {used}",
         ),
         sections=tuple(
             MdocSection(index=index, fields=_section_fields(movie, movie_set, scope))
