@@ -26,7 +26,7 @@ from tomoset.formats.serialem_facts import (
 )
 from tomoset.model import ArraySource, Movie, MovieSet, Optics
 
-__all__ = ["read_movie_set", "run_name"]
+__all__ = ["movie_paths", "read_movie_set", "run_name"]
 
 _IMAGE_SUFFIXES = (".mrc", ".mrcs", ".st", ".tif", ".tiff", ".eer")
 _SUBFOLDERS = ("", "frames", "Frames")
@@ -106,6 +106,14 @@ def read_movie_set(
         optics=replace(Optics(), voltage_kv=voltage),
         notes=(*notes, *axis_notes, *voltage_notes, *pixel_notes, *gain_notes, *movie_notes),
     )
+
+
+def movie_paths(
+    mdoc_path: str | os.PathLike[str], *, movie_folder: str | os.PathLike[str] | None = None
+) -> tuple[Path, ...]:
+    """Files of the movies that an mdoc describes, in its order; arguments and errors as :func:`read_movie_set`."""
+    path = Path(mdoc_path)
+    return tuple(_locate(_tilt_sections(read_mdoc(path)), path.parent if movie_folder is None else Path(movie_folder)))
 
 
 def run_name(mdoc_path: str | os.PathLike[str]) -> str:

@@ -1,0 +1,65 @@
+"""The command line: words in, one paragraph out when something is wrong.
+
+Exit codes: 0 done; 2 the user can mend it; 1 our bug. Every command imports what it needs when it runs, so that
+``tomoset --help`` stays quick.
+"""
+
+import os
+import sys
+
+import typer
+
+from tomoset import __version__
+from tomoset.cli import dataset_commands, label_commands, project_commands
+from tomoset.errors import TomosetError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="tomoset",
+    help="Labeled cryo-electron-tomography datasets, from raw movies to a published, scored benchmark.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tomoset {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Options of tomoset itself; the version option has acted already when this is called."""
+    del version
+
+
+for _commands in (project_commands, label_commands, dataset_commands):
+    _commands.register(app)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the ``tomoset`` program."""
+    try:
+        app()
+    except TomosetError as error:
+        _complain(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _complain("Interrupted. What was finished is kept; the same command goes on from there.")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has left: that is no error, but Python must not try to flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _complain(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(text, style="bold red", markup=False, soft_wrap=True)

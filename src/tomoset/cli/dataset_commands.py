@@ -1,0 +1,34 @@
+"""Commands about what leaves the project: release and report."""
+
+from pathlib import Path
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (release, report):
+        app.command()(command)
+
+
+def release(
+    project: Path = typer.Argument(..., help="The project."),
+    out: Path = typer.Argument(..., help="Folder to make."),
+    formats: str = typer.Option("copick,mrc,star,imod,aretomo", help="Layouts to write, separated by commas."),
+) -> None:
+    """Write the published dataset: curated runs only, with licence, methods and checksums."""
+    from tomoset.workflow.releasing import release_project
+
+    released = release_project(project, out, tuple(part.strip() for part in formats.split(",") if part.strip()))
+    typer.echo(f"{out}: {len(released.runs)} tomograms, {len(released.files)} files, {', '.join(released.formats)}")
+    for run, reason in released.rejected.items():
+        typer.echo(f"left out {run}: {reason}")
+
+
+def report(project: Path = typer.Argument(..., help="The project.")) -> None:
+    """Draw the project: pictures, motion, CTF, alignment, scores, as one HTML page."""
+    from tomoset.report import write_report
+
+    typer.echo(f"report: {write_report(project)}")

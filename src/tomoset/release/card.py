@@ -1,0 +1,62 @@
+"""The card of a release: what a person reads before using it, and the methods section."""
+
+from tomoset.model import PickableObject
+from tomoset.release.dataset import ReleaseInfo
+
+__all__ = ["card_text"]
+
+_LAYOUT = {
+    "copick": "`copick/`: copick filesystem project (OME-Zarr 0.4 tomograms, picks in Å; start copick's tools in it)",
+    "mrc": "`mrc/RUN/`: tomogram and aligned tilt series as MRC2014",
+    "star": "`relion/`: RELION-5 tilt series, tomograms and particles (coordinates centred on size / 2)",
+    "imod": "`imod/RUN/`: `.xf`, `.tlt`, `.rawtlt` of the alignment",
+    "aretomo": "`aretomo/RUN.aln`: the alignment as AreTomo writes it",
+}
+
+
+def card_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]]) -> str:
+    """The card in Markdown, with a YAML head that dataset hubs read."""
+    tags = "\n".join(f"- {tag}" for tag in ("cryo-et", "tomography", "particle-picking"))
+    lines = [
+        "---",
+        f"license: {info.licence.lower()}",
+        f"pretty_name: {info.title or info.name}",
+        f"tags:\n{tags}",
+        "---",
+        f"# {info.title or info.name}",
+        "",
+        (
+            f"{'Simulated' if info.is_simulated else 'Measured'} cryo-ET dataset `{info.name}`, "
+            f"version {info.version}, {len(picks_per_run)} tomograms."
+        ),
+        "",
+        "## Objects",
+        "",
+        "| label | object | radius, Å | symmetry | picks |",
+        "| --- | --- | --- | --- | --- |",
+        *(_object_row(item, picks_per_run) for item in info.objects),
+        "",
+        "## Layout",
+        "",
+        *(f"- {_LAYOUT[name]}" for name in info.formats),
+        "- `dataset.json`: this card for programs; `manifest-sha256.txt`: checksums of every file",
+        "",
+        (
+            "Positions are x, y, z in Å from the centre of voxel (0, 0, 0) of the tomogram; rotations are active, "
+            "right-handed matrices from particle to tomogram."
+        ),
+        "",
+        "## Methods",
+        "",
+        info.methods,
+        "",
+    ]
+    if info.rejected:
+        lines += ["## Left out", "", *(f"- {run}: {reason}" for run, reason in info.rejected.items()), ""]
+    lines += ["## Licence and citation", "", f"{info.licence}. {info.citation or 'Cite tomoset and this dataset.'}", ""]
+    return "\n".join(lines)
+
+
+def _object_row(item: PickableObject, picks_per_run: dict[str, dict[str, int]]) -> str:
+    total = sum(counts.get(item.name, 0) for counts in picks_per_run.values())
+    return f"| {item.label} | {item.name} | {item.radius_angstrom:g} | {item.symmetry} | {total} |"

@@ -1,0 +1,66 @@
+"""What goes into a release, one run at a time."""
+
+from dataclasses import dataclass
+
+from tomoset.errors import ParameterError
+from tomoset.model import Labels, PickableObject, TiltSeries, Tomogram
+
+__all__ = ["FORMATS", "ReleaseInfo", "RunToRelease"]
+
+FORMATS = ("copick", "mrc", "star", "imod", "aretomo")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RunToRelease:
+    """One curated run: its aligned series, tomogram and labels."""
+
+    series: TiltSeries
+    tomogram: Tomogram
+    labels: tuple[Labels, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseInfo:
+    """What a release says about itself.
+
+    Parameters
+    ----------
+    name, title, version : str
+    licence : str
+        SPDX identifier.
+    citation : str
+        How to cite the dataset.
+    methods : str
+        Methods section, one sentence a stage.
+    objects : tuple of PickableObject
+    formats : tuple of str
+        Of :data:`FORMATS`.
+    rejected : dict of str to str
+        Runs that are left out, with the reason.
+    is_simulated : bool
+
+    Raises
+    ------
+    ParameterError
+        If a format is unknown, none is asked for, or the licence is missing.
+    """
+
+    name: str
+    title: str
+    version: str
+    licence: str
+    citation: str
+    methods: str
+    objects: tuple[PickableObject, ...]
+    formats: tuple[str, ...]
+    rejected: dict[str, str]
+    is_simulated: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody could use."""
+        unknown = [name for name in self.formats if name not in FORMATS]
+        if unknown or not self.formats:
+            found = ", ".join(unknown) or "none"
+            raise ParameterError(f"--formats: expected some of {', '.join(FORMATS)}, found {found}")
+        if not self.licence:
+            raise ParameterError("expected a licence (SPDX identifier, e.g. CC0-1.0) in the recipe, found none")

@@ -1,0 +1,169 @@
+"""The report: one HTML page with pictures of everything a person would rather look at than read."""
+
+import dataclasses
+import json
+from importlib import resources as package_resources
+from pathlib import Path
+from typing import Any
+
+from tomoset.benchmark.processing import ProcessingAccuracy, measure_processing
+from tomoset.errors import InputMissingError
+from tomoset.formats.atomic import write_text_atomic
+from tomoset.model import SeriesTruth, TiltSeries
+from tomoset.report.processing_plots import draw_alignment, draw_ctf, draw_motion
+from tomoset.report.score_plots import draw_confusion, draw_precision_recall
+from tomoset.report.sections import draw_section
+from tomoset.workflow.label_files import load_labels
+from tomoset.workflow.layout import ProjectLayout
+from tomoset.workflow.plan import planned_runs
+from tomoset.workflow.project import open_project
+from tomoset.workflow.recipe import Recipe
+from tomoset.workflow.records import read_record
+from tomoset.workflow.scoring import ScoredProject, score_project
+from tomoset.workflow.series_files import load_series
+from tomoset.workflow.steps import steps_for
+from tomoset.workflow.tomogram_files import load_tomogram
+from tomoset.workflow.truth_files import load_truth
+
+__all__ = ["write_report"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _RunSection:
+    """What the page shows of one run: facts, pictures relative to the page, what the steps cost."""
+
+    run: str
+    facts: dict[str, str]
+    pictures: dict[str, str]
+    composition: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
+
+
+def write_report(root: Path) -> Path:
+    """Draw a project as ``Report/index.html``; runs that are not finished show what there is.
+
+    Parameters
+    ----------
+    root : Path
+        The project.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    InputMissingError
+        If no run has been processed yet.
+    """
+    import jinja2
+
+    layout, recipe = open_project(root)
+    layout.report.mkdir(parents=True, exist_ok=True)
+    sections = [_run_section(layout, recipe, run) for run in planned_runs(layout, recipe)]
+    if not any(section.pictures for section in sections):
+        raise InputMissingError(f"expected at least one processed run in {root}, found none; `tomoset run` makes them")
+    scored = _scored(layout)
+    score_pictures = {} if scored is None else _draw_scores(layout, scored)
+    source = (package_resources.files("tomoset.report") / "page.html.j2").read_text("utf-8")
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
+    text = template.render(
+        recipe=recipe,
+        sections=sections,
+        classes=[] if scored is None else scored.score.classes,
+        score=None if scored is None else scored.score,
+        score_pictures=score_pictures,
+    )
+    return write_text_atomic(layout.report / "index.html", text)
+
+
+def _run_section(layout: ProjectLayout, recipe: Recipe, run: str) -> _RunSection:
+    folder = layout.series(run)
+    truth = load_truth(layout.truth(run)) if (layout.truth(run) / "truth.json").is_file() else None
+    facts: dict[str, str] = {}
+    pictures: dict[str, str] = {}
+    document = next((name for name in ("series.json", "ctf.json", "motion.json") if (folder / name).is_file()), None)
+    if document is not None:
+        series = load_series(folder, document)
+        accuracy = measure_processing(series, truth) if truth is not None and series.geometry is not None else None
+        facts |= _series_facts(series, accuracy)
+        pictures |= _draw_tomogram(layout, recipe, run)
+        pictures |= _draw_series(layout, recipe, series, truth, accuracy)
+    return _RunSection(
+        run=run,
+        facts=facts,
+        pictures=pictures,
+        composition=[] if truth is None else [dataclasses.asdict(row) for row in truth.specimen.composition],
+        steps=_step_costs(layout, recipe, run),
+    )
+
+
+def _series_facts(series: TiltSeries, accuracy: ProcessingAccuracy | None) -> dict[str, str]:
+    facts = {"tilts used": f"{len(series.used)} of {len(series.tilts)}", "pixel": f"{series.pixel_size_angstrom:g} Å"}
+    facts |= {f"{tilt.name}": tilt.reason for tilt in series.tilts if not tilt.use}
+    if accuracy is not None:
+        hand = {None: "undetermined", True: "right", False: "wrong"}[accuracy.hand_is_right]
+        facts |= {
+            "motion error": f"{accuracy.motion_rms_pixel:.3f} px rms",
+            "tilt axis error": f"{accuracy.axis_error_deg:+.3f}°",
+            "shift error across / along the axis": (
+                f"{accuracy.shift_u_rms_angstrom:.2f} / {accuracy.shift_v_rms_angstrom:.2f} Å rms"
+            ),
+            "defocus error at 0°": f"{100 * accuracy.defocus_zero_tilt_relative:+.2f} %",
+            "defocus error, all tilts": f"{100 * accuracy.defocus_rms_relative:.2f} % rms",
+            "defocus hand": hand,
+        }
+    return facts
+
+
+def _draw_tomogram(layout: ProjectLayout, recipe: Recipe, run: str) -> dict[str, str]:
+    try:
+        tomogram = load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom)
+    except InputMissingError:
+        return {}
+    objects = recipe.pickable_objects()
+    names = tuple(item.name for item in objects)
+    labels = load_labels(layout, run, "templates", "1", names, tomogram.grid.voxel_size_angstrom)
+    draw_section(layout.report / f"{run}_tomogram.png", tomogram, labels, objects)
+    return {"tomogram": f"{run}_tomogram.png"}
+
+
+def _draw_series(
+    layout: ProjectLayout,
+    recipe: Recipe,
+    series: TiltSeries,
+    truth: SeriesTruth | None,
+    accuracy: ProcessingAccuracy | None,
+) -> dict[str, str]:
+    names = {part: f"{series.run}_{part}.png" for part in ("motion", "ctf", "alignment")}
+    draw_motion(layout.report / names["motion"], series, truth)
+    if all(tilt.ctf is None for tilt in series.tilts):
+        del names["ctf"]
+    else:
+        draw_ctf(layout.report / names["ctf"], series, recipe.ctf, truth)
+    if series.geometry is None:
+        del names["alignment"]
+    else:
+        draw_alignment(layout.report / names["alignment"], series, accuracy)
+    return names
+
+
+def _step_costs(layout: ProjectLayout, recipe: Recipe, run: str) -> list[dict[str, Any]]:
+    records = [read_record(layout, step.name, run) for step in steps_for(recipe)]
+    return [
+        {"stage": record.stage, "wall": record.wall_seconds, "cpu": record.cpu_seconds} for record in records if record
+    ]
+
+
+def _scored(layout: ProjectLayout) -> ScoredProject | None:
+    if not layout.score.is_file():
+        return None
+    document = json.loads(layout.score.read_text("utf-8"))
+    return score_project(layout.root, layout.ground_truth) if document["runs"] else None
+
+
+def _draw_scores(layout: ProjectLayout, scored: ScoredProject) -> dict[str, str]:
+    draw_precision_recall(layout.report / "precision_recall.png", scored.score, scored.objects)
+    draw_confusion(layout.report / "confusion.png", scored.confusion)
+    return {"precision and recall": "precision_recall.png", "confusion": "confusion.png"}

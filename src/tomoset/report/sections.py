@@ -1,0 +1,146 @@
+"""Cross-sections of tomograms as the field prints them: 100 nm scale bar, one arrowhead colour a class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.model import Labels, PickableObject, Tomogram
+
+__all__ = ["best_height_index", "draw_section", "slab_mean"]
+
+_SCALE_BAR_ANGSTROM = 1000.0
+
+
+def slab_mean(tomogram: Tomogram, centre_index: int, thickness_angstrom: float, axis: int = 0) -> NDArray[np.float32]:
+    """Mean over a slab of the tomogram.
+
+    Parameters
+    ----------
+    tomogram : Tomogram
+    centre_index : int
+        Middle of the slab along the axis.
+    thickness_angstrom : float
+        Of the slab; at least one voxel is taken.
+    axis : {0, 1, 2}
+        0 gives an XY section (y, x), 1 an XZ section (z, x), 2 a YZ section (z, y).
+    """
+    half = max(0, round(thickness_angstrom / tomogram.grid.voxel_size_angstrom / 2))
+    low, high = max(0, centre_index - half), min(tomogram.grid.shape_zyx[axis], centre_index + half + 1)
+    region = tuple(slice(low, high) if i == axis else slice(None) for i in range(3))
+    return tomogram.volume_zyx.read(region).mean(axis=axis, dtype=np.float64).astype(np.float32)
+
+
+def best_height_index(tomogram: Tomogram, labels: Labels, slab_angstrom: float) -> int:
+    """Height (z index) of the slab that shows most classes, then most particles; the middle when nothing is labeled."""
+    middle = tomogram.grid.shape_zyx[0] // 2
+    heights = [picks.positions_angstrom_xyz[:, 2] for picks in labels.picks if len(picks)]
+    if not heights:
+        return middle
+    voxel = tomogram.grid.voxel_size_angstrom
+    candidates = np.arange(tomogram.grid.shape_zyx[0])
+    inside = np.stack([(np.abs(z[None] - candidates[:, None] * voxel) < slab_angstrom / 2).sum(1) for z in heights])
+    merit = 1000 * (inside > 0).sum(0) + inside.sum(0) - 1e-3 * np.abs(candidates - middle)
+    return int(np.argmax(merit))
+
+
+def draw_section(
+    path: Path,
+    tomogram: Tomogram,
+    labels: Labels | None,
+    objects: Sequence[PickableObject],
+    *,
+    slab_angstrom: float = 150.0,
+    title: str = "",
+) -> int:
+    """Draw an XY section and the XZ section below it; returns the z index that is shown.
+
+    Parameters
+    ----------
+    path : Path
+        PNG to write.
+    tomogram : Tomogram
+    labels : Labels or None
+        Particles to point at; only those whose centre lies in the slab.
+    objects : sequence of PickableObject
+        Colours and radii.
+    slab_angstrom : float
+        Thickness that is averaged.
+    title : str
+    """
+    from matplotlib.figure import Figure
+
+    height = best_height_index(tomogram, labels, slab_angstrom) if labels else tomogram.grid.shape_zyx[0] // 2
+    nz, ny, nx = tomogram.grid.shape_zyx
+    voxel = tomogram.grid.voxel_size_angstrom
+    width_inch = 8.0
+    figure = Figure(figsize=(width_inch, width_inch * (ny + nz) / nx + 0.5), layout="constrained")
+    top, bottom = figure.subplots(2, 1, gridspec_kw={"height_ratios": [ny, nz]})
+    _show(top, slab_mean(tomogram, height, slab_angstrom))
+    _show(bottom, slab_mean(tomogram, ny // 2, slab_angstrom, axis=1))
+    _scale_bar(top, voxel)
+    if labels:
+        for item in objects:
+            picks = labels.of(item.name)
+            near = np.abs(picks.positions_angstrom_xyz[:, 2] - height * voxel) < slab_angstrom / 2
+            points = picks.positions_angstrom_xyz[near, :2] / voxel
+            _arrowheads(top, points, item.radius_angstrom / voxel, item.color_rgba, f"{item.name} ({len(picks)})")
+        top.legend(loc="upper right", fontsize=8, framealpha=0.85)
+    where = f"{tomogram.run}, XY, z = {height * voxel / 10:.0f} nm, {slab_angstrom / 10:.0f} nm slab"
+    top.set_title(title or where, fontsize=10)
+    bottom.set_title("XZ through the middle", fontsize=8)
+    figure.savefig(path, dpi=110)
+    return height
+
+
+def _show(axes: object, image_yx: NDArray[np.float32]) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    smooth = gaussian_filter(image_yx, 0.7)
+    low, high = np.percentile(smooth, (1.0, 99.5))
+    axes.imshow(smooth, cmap="gray", vmin=low, vmax=high, origin="lower", interpolation="bilinear")  # type: ignore[attr-defined]
+    axes.set_axis_off()  # type: ignore[attr-defined]
+
+
+def _scale_bar(axes: object, voxel_size_angstrom: float) -> None:
+    from matplotlib.patches import Rectangle
+
+    length = _SCALE_BAR_ANGSTROM / voxel_size_angstrom
+    for shade, grow in (("white", 1.5), ("black", 0.0)):
+        axes.add_patch(Rectangle((10 - grow, 10 - grow), length + 2 * grow, 5 + 2 * grow, color=shade))  # type: ignore[attr-defined]
+    axes.text(
+        10 + length / 2,
+        18,
+        "100 nm",
+        ha="center",
+        va="bottom",
+        fontsize=9,
+        color="black",  # type: ignore[attr-defined]
+        bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+    )
+
+
+def _arrowheads(
+    axes: object, points_xy: NDArray[np.float64], radius: float, color_rgba: tuple[int, int, int, int], label: str
+) -> None:
+    """Triangles that point at the particles from the upper left, their tips just outside the particle."""
+    color = tuple(c / 255 for c in color_rgba)
+    away = (radius + 5.0) / np.sqrt(2.0)
+    axes.scatter(  # type: ignore[attr-defined]
+        points_xy[:, 0] - away,
+        points_xy[:, 1] + away,
+        marker=_arrowhead(),
+        s=130,
+        color=[color],
+        edgecolors="white",
+        linewidths=0.6,
+        label=label,
+    )
+
+
+def _arrowhead() -> object:
+    from matplotlib.path import Path as Outline
+
+    # Tip at the marker's origin, body towards the upper left.
+    return Outline([(0.0, 0.0), (-1.0, 0.35), (-0.35, 1.0), (0.0, 0.0)], closed=True)

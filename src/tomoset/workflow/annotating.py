@@ -1,0 +1,93 @@
+"""Label a project's tomograms, with objects the recipe does not name yet."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from tomoset.errors import InputMissingError, TomosetError
+from tomoset.formats.atomic import write_text_atomic
+from tomoset.formats.copick import write_config
+from tomoset.structures import BUILT_IN_NAMES
+from tomoset.workflow.engine import run_project
+from tomoset.workflow.label_files import count_picks
+from tomoset.workflow.layout import ProjectLayout
+from tomoset.workflow.molecules import load_structure
+from tomoset.workflow.plan import planned_runs
+from tomoset.workflow.progress import Monitor
+from tomoset.workflow.recipe import ObjectSpec, Recipe, recipe_text
+
+__all__ = ["annotate_project"]
+
+# Colour-blind-safe colours (Okabe & Ito) for objects that come without one.
+_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+
+
+def annotate_project(
+    layout: ProjectLayout, recipe: Recipe, targets: tuple[str, ...], *, workers: int, monitor: Monitor
+) -> dict[str, dict[str, int]]:
+    """Label the particles of every tomogram by template matching.
+
+    Parameters
+    ----------
+    layout : ProjectLayout
+    recipe : Recipe
+    targets : tuple of str
+        Objects to add to the recipe when it lacks them: built-in models by name, or ``NAME=FILE`` with a PDB or mmCIF
+        file. All objects of the recipe are searched together, because their scores compete.
+    workers : int
+    monitor : Monitor
+
+    Returns
+    -------
+    dict of str to dict of str to int
+        Picks per object of each run.
+
+    Raises
+    ------
+    InputMissingError
+        If a target is neither known nor a file, or nothing is to be labeled.
+    """
+    extended = _with_targets(layout, recipe, targets)
+    if not extended.objects:
+        raise InputMissingError(
+            "the recipe names no objects: give --target with a built-in model "
+            f"({', '.join(BUILT_IN_NAMES)}) or NAME=FILE"
+        )
+    if extended != recipe:
+        write_text_atomic(layout.recipe, recipe_text(extended))
+        write_config(layout.copick_config, extended.pickable_objects(), name=recipe.name, description=recipe.title)
+    outcomes = run_project(layout.root, until="labels", workers=workers, monitor=monitor)
+    errors = [str(outcome.error) for outcome in outcomes if outcome.error]
+    if errors:
+        raise TomosetError("\n\n".join(errors))
+    return {run: count_picks(layout, run) for run in planned_runs(layout, extended)}
+
+
+def _with_targets(layout: ProjectLayout, recipe: Recipe, targets: tuple[str, ...]) -> Recipe:
+    objects = list(recipe.objects)
+    for target in targets:
+        name, _, file = target.partition("=")
+        if any(spec.name == name for spec in objects):
+            continue
+        objects.append(_new_object(layout, name, file, _COLORS[len(objects) % len(_COLORS)]))
+    return dataclasses.replace(recipe, objects=tuple(objects))
+
+
+def _new_object(layout: ProjectLayout, name: str, file: str, color: str) -> ObjectSpec:
+    if not file and name not in BUILT_IN_NAMES:
+        raise InputMissingError(
+            f"--target {name}: expected an object of the recipe, a built-in model ({', '.join(BUILT_IN_NAMES)}) "
+            "or NAME=FILE with a PDB or mmCIF file"
+        )
+    structure = name
+    if file:
+        source = Path(file)
+        if not source.is_file():
+            raise InputMissingError(f"--target {name}: expected a PDB or mmCIF file, found no {source}")
+        folder = layout.root / "Structures"
+        folder.mkdir(exist_ok=True)
+        shutil.copy2(source, folder / source.name)
+        structure = f"Structures/{source.name}"
+    spec = ObjectSpec(name=name, structure=structure, radius_angstrom=1.0, color=color)
+    radius = load_structure(spec, layout.root).radius_angstrom
+    return dataclasses.replace(spec, radius_angstrom=round(radius, 1))

@@ -1,0 +1,178 @@
+"""Make a project, from a recipe or from movies, and open one."""
+
+import dataclasses
+import difflib
+import glob
+import re
+import shutil
+from pathlib import Path
+
+from tomoset.errors import InputMissingError, OutputError, ParameterError, RecipeError
+from tomoset.formats.atomic import atomic_path
+from tomoset.formats.copick import write_config
+from tomoset.structures import BUILT_IN_NAMES
+from tomoset.workflow.layout import ProjectLayout
+from tomoset.workflow.molecules import load_structures
+from tomoset.workflow.plan import planned_runs
+from tomoset.workflow.raw_files import MovieOptions, RawPointer, read_pointed, write_pointer
+from tomoset.workflow.recipe import Recipe, load_recipe, read_recipe, recipe_text
+from tomoset.workflow.steps import NOUNS
+
+__all__ = [
+    "MovieOptions",
+    "create_imported_project",
+    "create_simulated_project",
+    "open_project",
+    "require_noun",
+    "require_runs",
+]
+
+
+def create_simulated_project(root: Path, recipe_name: str, *, overrides: tuple[str, ...] = ()) -> ProjectLayout:
+    """Make a project that simulates its tilt series.
+
+    Raises
+    ------
+    RecipeError
+        If the recipe is missing, malformed or simulates nothing.
+    OutputError
+        If the folder exists already or cannot be made.
+    """
+    if not recipe_name:
+        raise RecipeError("a new project needs --recipe NAME (`tomoset recipes` lists them) or --movies 'raw/*.mdoc'")
+    recipe = load_recipe(recipe_name, overrides)
+    if not recipe.is_simulated:
+        raise RecipeError(f"recipe {recipe.name} has no [specimen] and [microscope] tables; give --movies with it")
+    layout = ProjectLayout(_new_root(root))
+    with atomic_path(layout.root) as temporary:
+        _write_skeleton(ProjectLayout(temporary), recipe, Path(recipe_name).parent)
+    return layout
+
+
+def create_imported_project(
+    root: Path, pattern: str, options: MovieOptions, *, recipe_name: str = "", overrides: tuple[str, ...] = ()
+) -> tuple[ProjectLayout, tuple[str, ...]]:
+    """Make a project on movies that came from anywhere; they stay where they are.
+
+    Parameters
+    ----------
+    root : Path
+        Folder to make.
+    pattern : str
+        Pattern of mdoc files, one per tilt series.
+    options : MovieOptions
+        What the mdoc files lack.
+    recipe_name : str
+        Recipe whose objects and processing parameters to use; its simulation is left aside.
+    overrides : tuple of str
+        ``table.key=value``.
+
+    Returns
+    -------
+    layout : ProjectLayout
+    notes : tuple of str
+        Fallbacks the import had to take.
+
+    Raises
+    ------
+    InputMissingError
+        If no file matches, or an mdoc names movies that are not there.
+    PixelSizeError, FormatError
+        If pixel sizes disagree, or a file is not what it should be.
+    """
+    # Path.glob takes no absolute pattern, which is what people type.
+    mdocs = [Path(name).resolve() for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+    if not mdocs:
+        raise InputMissingError(f"--movies: expected SerialEM mdoc files, found none that match {pattern!r}")
+    recipe = _import_recipe(root, recipe_name, overrides)
+    layout = ProjectLayout(_new_root(root))
+    notes: list[str] = []
+    with atomic_path(layout.root) as temporary:
+        made = ProjectLayout(temporary)
+        _write_skeleton(made, recipe, Path(recipe_name).parent)
+        for mdoc in mdocs:
+            movies = read_pointed(RawPointer.of(mdoc, options))
+            if made.raw_run(movies.run).exists():
+                raise InputMissingError(
+                    f"two mdoc files would both become run {movies.run} ({mdoc.name} is the second); rename one"
+                )
+            # Relative to where the project will be, so that project and movies can move together.
+            write_pointer(made.raw_run(movies.run), RawPointer.of(mdoc, options), layout.raw_run(movies.run))
+            notes += [f"{movies.run}: {note}" for note in movies.notes]
+    return layout, tuple(notes)
+
+
+def open_project(root: Path) -> tuple[ProjectLayout, Recipe]:
+    """Layout and recipe of an existing project.
+
+    Raises
+    ------
+    InputMissingError
+        If the folder holds no recipe.
+    RecipeError
+        If the recipe was edited into something invalid.
+    """
+    layout = ProjectLayout(root.resolve())
+    if not layout.recipe.is_file():
+        raise InputMissingError(
+            f"expected a tomoset project (a folder with recipe.toml), found {root}; `tomoset init` makes one"
+        )
+    return layout, read_recipe(layout.recipe.read_text("utf-8"), origin=str(layout.recipe.name))
+
+
+def require_noun(noun: str | None) -> str | None:
+    """Check ``--until``."""
+    if noun is None or noun in NOUNS:
+        return noun
+    near = difflib.get_close_matches(noun, NOUNS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ParameterError(f"--until: expected one of {', '.join(NOUNS)}, found {noun!r}{hint}")
+
+
+def require_runs(layout: ProjectLayout, recipe: Recipe, only: tuple[str, ...]) -> tuple[str, ...]:
+    """Check ``--only``."""
+    known = planned_runs(layout, recipe)
+    unknown = [run for run in only if run not in known]
+    if unknown:
+        raise ParameterError(f"--only: expected runs of {', '.join(known) or 'none'}, found {', '.join(unknown)}")
+    return only
+
+
+def _new_root(root: Path) -> Path:
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise OutputError(f"{root} exists already and is not empty; name a new folder")
+    if root.is_dir():
+        root.rmdir()  # an empty folder is replaced by the finished project in one step
+    return root.resolve()
+
+
+def _import_recipe(root: Path, recipe_name: str, overrides: tuple[str, ...]) -> Recipe:
+    name = re.sub(r"[^A-Za-z0-9-]+", "-", root.name).strip("-") or "project"
+    if not recipe_name:
+        return read_recipe(f'name = "{name}"\n', overrides, origin="recipe of imported movies")
+    recipe = load_recipe(recipe_name, overrides)
+    return dataclasses.replace(recipe, name=name, n_series=0, specimen=None, microscope=None)
+
+
+def _write_skeleton(layout: ProjectLayout, recipe: Recipe, recipe_folder: Path) -> None:
+    layout.root.mkdir(parents=True)
+    recipe = _with_own_structures(layout, recipe, recipe_folder)
+    load_structures(recipe, layout.root)  # a structure that cannot be read is found now, not after an hour
+    layout.recipe.write_text(recipe_text(recipe), encoding="utf-8")
+    write_config(layout.copick_config, recipe.pickable_objects(), name=recipe.name, description=recipe.title)
+    layout.raw.mkdir()
+
+
+def _with_own_structures(layout: ProjectLayout, recipe: Recipe, recipe_folder: Path) -> Recipe:
+    """Copy structure files into the project, so that it stays whole when it moves."""
+    objects = []
+    for spec in recipe.objects:
+        source = recipe_folder / spec.structure
+        if spec.structure not in BUILT_IN_NAMES and source.is_file():
+            folder = layout.root / "Structures"
+            folder.mkdir(exist_ok=True)
+            shutil.copy2(source, folder / source.name)
+            objects.append(dataclasses.replace(spec, structure=f"Structures/{source.name}"))
+        else:
+            objects.append(spec)
+    return dataclasses.replace(recipe, objects=tuple(objects))

@@ -1,0 +1,165 @@
+"""Raw data of a run: written by the simulator as a microscope leaves them, or pointed at where they are."""
+
+import dataclasses
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomoset.errors import FormatError, InputMissingError
+from tomoset.formats.atomic import atomic_path, write_json_atomic
+from tomoset.formats.mdoc import write_mdoc
+from tomoset.formats.movies import write_gain, write_tiff_movie
+from tomoset.formats.serialem_export import movie_set_mdoc
+from tomoset.formats.serialem_import import movie_paths, read_movie_set
+from tomoset.model import Movie, MovieSet, Progress, Resources
+
+__all__ = [
+    "MovieOptions",
+    "RawPointer",
+    "has_raw",
+    "raw_file_list",
+    "read_pointed",
+    "read_raw",
+    "write_pointer",
+    "write_raw",
+]
+
+_POINTER = "source.json"
+_GAIN = "gain.mrc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovieOptions:
+    """What the mdoc files lack or say wrongly; None leaves it to them.
+
+    Parameters
+    ----------
+    gain, frames : Path or None
+        Gain reference; folder of the movies.
+    pixel_size_angstrom, voltage_kv, dose_per_tilt_e_per_angstrom2, tilt_axis_deg : float or None
+    """
+
+    gain: Path | None = None
+    frames: Path | None = None
+    pixel_size_angstrom: float | None = None
+    voltage_kv: float | None = None
+    dose_per_tilt_e_per_angstrom2: float | None = None
+    tilt_axis_deg: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawPointer:
+    """Where the movies of an imported run are, with what was said about them; absolute paths."""
+
+    mdoc: Path
+    options: MovieOptions
+
+    @classmethod
+    def of(cls, mdoc: Path, options: MovieOptions) -> "RawPointer":
+        """Pointer with absolute paths."""
+        return cls(
+            mdoc=mdoc.resolve(),
+            options=dataclasses.replace(
+                options,
+                gain=options.gain and options.gain.resolve(),
+                frames=options.frames and options.frames.resolve(),
+            ),
+        )
+
+
+def write_raw(folder: Path, movies: MovieSet, resources: Resources, progress: Progress) -> Path:
+    """Write movies (LZW TIFF), gain (MRC) and mdoc of a run into a new folder, whole or not at all.
+
+    Movies may be computed as they are read; as many are under way as there are workers.
+    """
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+
+        def write(movie: Movie) -> None:
+            n_frames = movie.frames_tyx.shape[0]
+            frames = movie.frames_tyx.read()
+            write_tiff_movie(temporary / movie.name, (frames[i] for i in range(n_frames)), movies.pixel_size_angstrom)
+
+        with ThreadPoolExecutor(resources.workers) as pool:
+            for done, _ in enumerate(pool.map(write, movies.movies), start=1):
+                progress.step("record movies", done, len(movies.movies))
+        if movies.gain_yx is not None:
+            write_gain(temporary / _GAIN, movies.gain_yx.read(), movies.pixel_size_angstrom)
+        write_mdoc(temporary / f"{movies.run}.mdoc", movie_set_mdoc(movies))
+    return folder
+
+
+def read_raw(folder: Path) -> MovieSet:
+    """Open the movies of a run: those in its folder, or those its pointer names.
+
+    Raises
+    ------
+    InputMissingError
+        If the folder holds neither an mdoc nor a pointer.
+    """
+    return read_pointed(_pointer_of(folder))
+
+
+def read_pointed(pointer: RawPointer) -> MovieSet:
+    """Open the movies a pointer names."""
+    options = pointer.options
+    return read_movie_set(
+        pointer.mdoc,
+        gain_path=options.gain,
+        movie_folder=options.frames,
+        pixel_size_angstrom=options.pixel_size_angstrom,
+        voltage_kv=options.voltage_kv,
+        dose_per_tilt=options.dose_per_tilt_e_per_angstrom2,
+        tilt_axis_deg=options.tilt_axis_deg,
+    )
+
+
+def write_pointer(folder: Path, pointer: RawPointer, final_folder: Path) -> Path:
+    """Write a pointer into ``folder``, its paths relative to where that folder will be in the end."""
+    document = {
+        key: os.path.relpath(value, final_folder) if isinstance(value, Path) else value
+        for key, value in {"mdoc": pointer.mdoc, **_fields(pointer.options)}.items()
+        if value is not None
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_json_atomic(folder / _POINTER, document)
+
+
+def has_raw(folder: Path) -> bool:
+    """Whether a run's folder holds movies or a pointer to some."""
+    return (folder / _POINTER).is_file() or any(folder.glob("*.mdoc"))
+
+
+def raw_file_list(folder: Path) -> list[Path]:
+    """Every file that a run's raw data consist of: pointer, mdoc, gain, movies."""
+    pointer = _pointer_of(folder)
+    files = [pointer.mdoc, *movie_paths(pointer.mdoc, movie_folder=pointer.options.frames)]
+    for extra in (pointer.options.gain, folder / _POINTER):
+        if extra is not None and extra.is_file():
+            files.append(extra)
+    return files
+
+
+def _pointer_of(folder: Path) -> RawPointer:
+    path = folder / _POINTER
+    if path.is_file():
+        document = json.loads(path.read_text("utf-8"))
+        try:
+            paths = {
+                key: (folder / document.pop(key)).resolve() for key in ("mdoc", "gain", "frames") if key in document
+            }
+            mdoc = paths.pop("mdoc")
+            return RawPointer(mdoc=mdoc, options=MovieOptions(**paths, **document))
+        except (KeyError, TypeError) as error:
+            raise FormatError(f"{path}: expected mdoc and the options of `tomoset init`, found {error}") from error
+    mdocs = sorted(folder.glob("*.mdoc"))
+    if len(mdocs) != 1:
+        raise InputMissingError(f"expected one .mdoc in {folder}, found {len(mdocs)}; simulate or import the movies")
+    gain = folder / _GAIN
+    return RawPointer(mdoc=mdocs[0], options=MovieOptions(gain=gain if gain.is_file() else None))
+
+
+def _fields(options: MovieOptions) -> dict[str, Path | float | None]:
+    return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}

@@ -1,0 +1,253 @@
+"""The recipe: everything that changes a dataset, in one TOML file."""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from importlib import resources as package_resources
+from pathlib import Path
+from typing import Any
+
+from tomoset.alignment import AlignmentParams
+from tomoset.annotation import TemplateParams
+from tomoset.ctf import CtfParams
+from tomoset.curation import CurationParams
+from tomoset.errors import InputMissingError, RecipeError
+from tomoset.microscope import MicroscopeParams
+from tomoset.model import PickableObject
+from tomoset.motion import MotionParams
+from tomoset.reconstruction import ReconstructionParams
+from tomoset.specimen import SpecimenParams
+
+__all__ = ["ObjectSpec", "Recipe", "built_in_recipes", "load_recipe", "read_recipe", "recipe_text"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSpec:
+    """A class of particles: what it looks like and how it is shown.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits, hyphens.
+    structure : str
+        Name of a built-in model, or the path of a PDB or mmCIF file relative to the recipe.
+    radius_angstrom : float
+        Half of it is the matching distance of the CZII metric.
+    symmetry : str
+        Point group; empty takes a built-in model's own.
+    color : str
+        ``#rrggbb`` in pictures.
+    identifier : str
+        GO, UniProtKB or PDB identifier.
+    """
+
+    name: str
+    structure: str
+    radius_angstrom: float
+    symmetry: str = ""
+    color: str = "#808080"
+    identifier: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse colours no viewer understands."""
+        digits = self.color.removeprefix("#")
+        if len(digits) != 6 or any(c not in "0123456789abcdefABCDEF" for c in digits):
+            raise RecipeError(f"objects.{self.name}.color: expected #rrggbb, found {self.color!r}")
+
+    @property
+    def color_rgba(self) -> tuple[int, int, int, int]:
+        """Red, green, blue, opacity, 0–255."""
+        red, green, blue = bytes.fromhex(self.color.removeprefix("#"))
+        return (red, green, blue, 255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that changes a dataset.
+
+    Parameters
+    ----------
+    name : str
+        Of the dataset, with hyphens or underscores.
+    title : str
+        One line for people.
+    seed : int
+        All randomness of the dataset follows from it.
+    n_series : int
+        Tilt series to simulate; 0 in a project of imported movies.
+    objects : tuple of ObjectSpec
+        Classes to be labeled, in the order of their labels 1, 2 …
+    specimen, microscope : SpecimenParams, MicroscopeParams or None
+        How to simulate; both absent in a project of imported movies.
+    motion, ctf, alignment, reconstruction, curation, annotation
+        Parameters of the stages.
+    licence, citation : str
+        What a release says about rights.
+    """
+
+    name: str
+    title: str = ""
+    seed: int = 1
+    n_series: int = 0
+    objects: tuple[ObjectSpec, ...] = ()
+    specimen: SpecimenParams | None = None
+    microscope: MicroscopeParams | None = None
+    motion: MotionParams = field(default_factory=MotionParams)
+    ctf: CtfParams = field(default_factory=CtfParams)
+    alignment: AlignmentParams = field(default_factory=AlignmentParams)
+    reconstruction: ReconstructionParams = field(default_factory=ReconstructionParams)
+    curation: CurationParams = field(default_factory=CurationParams)
+    annotation: TemplateParams = field(default_factory=TemplateParams)
+    licence: str = "CC0-1.0"
+    citation: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what concerns more than one table."""
+        if (self.specimen is None) != (self.microscope is None):
+            raise RecipeError("a simulated dataset needs both [specimen] and [microscope]; only one of them is given")
+        if self.n_series < 0 or self.seed < 0:
+            raise RecipeError(f"n_series and seed must be ≥ 0, found {self.n_series} and {self.seed}")
+        if self.n_series > 0 and self.microscope is None:
+            raise RecipeError(f"n_series = {self.n_series} asks for simulated series: give [specimen] and [microscope]")
+        if self.n_series == 0 and self.microscope is not None:
+            raise RecipeError("n_series = 0 with a [microscope] table: say how many series to simulate")
+        names = [spec.name for spec in self.objects]
+        if len(set(names)) != len(names):
+            raise RecipeError(f"objects must have different names, found {names}")
+        if self.specimen is not None:
+            missing = [c.species for c in self.specimen.components if c.species not in names]
+            if missing:
+                raise RecipeError(
+                    f"specimen.components names {', '.join(missing)}, but [[objects]] has {', '.join(names) or 'none'}; "
+                    "add an [[objects]] table for each species"
+                )
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the series are simulated rather than imported."""
+        return self.microscope is not None
+
+    def pickable_objects(self) -> tuple[PickableObject, ...]:
+        """The classes as labels know them."""
+        return tuple(
+            PickableObject(
+                name=spec.name,
+                label=i,
+                radius_angstrom=spec.radius_angstrom,
+                symmetry=spec.symmetry or _built_in_symmetry(spec.structure),
+                color_rgba=spec.color_rgba,
+                identifier=spec.identifier,
+            )
+            for i, spec in enumerate(self.objects, start=1)
+        )
+
+    def run_names(self) -> tuple[str, ...]:
+        """Names of the series to simulate: TS001, TS002 …"""
+        return tuple(f"TS{i:03d}" for i in range(1, self.n_series + 1))
+
+
+def _built_in_symmetry(structure: str) -> str:
+    from tomoset.structures import BUILT_IN_NAMES, built_in_structure
+
+    return built_in_structure(structure).symmetry if structure in BUILT_IN_NAMES else "C1"
+
+
+def built_in_recipes() -> tuple[str, ...]:
+    """Names of the recipes that come with tomoset."""
+    folder = package_resources.files("tomoset.workflow") / "recipes"
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Recipe by name or path, with ``table.key=value`` overrides.
+
+    Raises
+    ------
+    InputMissingError
+        If it is neither a built-in name nor a file.
+    RecipeError
+        If a key is unknown, or a value has the wrong type or range.
+    """
+    if name_or_path in built_in_recipes():
+        text = (package_resources.files("tomoset.workflow") / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
+        return read_recipe(text, overrides, origin=f"recipe {name_or_path}")
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise InputMissingError(
+            f"expected a recipe's name ({', '.join(built_in_recipes())}) or the path of a TOML file, "
+            f"found {name_or_path!r}"
+        )
+    return read_recipe(path.read_text("utf-8"), overrides, origin=path.name)
+
+
+def read_recipe(text: str, overrides: tuple[str, ...] = (), *, origin: str = "recipe") -> Recipe:
+    """Parse and check a recipe; unknown keys are refused."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{origin}: expected TOML, found a syntax error: {error}") from error
+    for override in overrides:
+        _override(table, override)
+    _refuse_unknown_keys(table, Recipe, origin, ())
+    try:
+        return TypeAdapter(Recipe).validate_python(table)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'recipe'}: {e['msg']}" for e in error.errors()]
+        raise RecipeError(f"{origin}: {'; '.join(lines)}") from error
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    path, separator, value_text = override.partition("=")
+    if not separator or not path.strip():
+        raise RecipeError(f"--set expects table.key=value, found {override!r}")
+    try:
+        value = tomllib.loads(f"value = {value_text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = value_text.strip()  # a bare word is a string
+    *parents, key = (part.strip() for part in path.split("."))
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise RecipeError(f"--set {override}: {parent} is not a table")
+    table[key] = value
+
+
+def _refuse_unknown_keys(value: Any, annotation: Any, origin: str, path: tuple[str, ...]) -> None:
+    """Walk the table beside the dataclasses; a misspelt key would otherwise be a silently ignored wish."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        annotation = next((a for a in typing.get_args(annotation) if dataclasses.is_dataclass(a)), None)
+    if typing.get_origin(annotation) is tuple and isinstance(value, list):
+        for i, item in enumerate(value):
+            _refuse_unknown_keys(item, typing.get_args(annotation)[0], origin, (*path, str(i)))
+        return
+    if not (isinstance(annotation, type) and dataclasses.is_dataclass(annotation) and isinstance(value, dict)):
+        return
+    hints = typing.get_type_hints(annotation)
+    known = [f.name for f in dataclasses.fields(annotation)]
+    for key, item in value.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(known)}"
+            where = f" in [{'.'.join(path)}]" if path else ""
+            raise RecipeError(f"{origin}: unknown key {key!r}{where}; {hint}")
+        _refuse_unknown_keys(item, hints[key], origin, (*path, key))
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """The recipe as TOML, every parameter spelled out."""
+    import tomlkit
+
+    return tomlkit.dumps(_without_none(dataclasses.asdict(recipe)))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in value]
+    return value

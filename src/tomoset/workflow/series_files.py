@@ -1,0 +1,113 @@
+"""Tilt series on disk: image stacks as MRC, everything else as JSON, one document per stage."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tomoset.errors import FormatError, InputMissingError
+from tomoset.formats import mrc
+from tomoset.formats.atomic import write_json_atomic
+from tomoset.geometry import TiltGeometry
+from tomoset.model import ArraySource, CtfEstimate, MotionTrack, Optics, Tilt, TiltSeries
+
+__all__ = ["geometry_from_json", "geometry_to_json", "load_series", "save_images", "save_series"]
+
+_STACKS = {"images_nyx": "", "odd_nyx": "_odd", "even_nyx": "_even"}
+
+
+def save_images(folder: Path, series: TiltSeries) -> list[Path]:
+    """Write the stacks of a series (all, odd, even frames) as MRC; returns the files."""
+    written = []
+    for attribute, suffix in _STACKS.items():
+        source: ArraySource | None = getattr(series, attribute)
+        if source is not None:
+            path = folder / f"{series.run}{suffix}.mrc"
+            mrc.write_stack(path, source, series.pixel_size_angstrom)
+            written.append(path)
+    return written
+
+
+def save_series(path: Path, series: TiltSeries) -> Path:
+    """Write everything but the images of a series as one JSON document."""
+    document = {
+        "run": series.run,
+        "pixel_size_angstrom": series.pixel_size_angstrom,
+        "nominal_tilt_axis_deg": series.nominal_tilt_axis_deg,
+        "optics": dataclasses.asdict(series.optics),
+        "defocus_hand": series.defocus_hand,
+        "diagnostics": series.diagnostics,
+        "geometry": None if series.geometry is None else geometry_to_json(series.geometry),
+        "tilts": [_tilt_to_json(tilt) for tilt in series.tilts],
+    }
+    write_json_atomic(path, document)
+    return path
+
+
+def load_series(folder: Path, document_name: str) -> TiltSeries:
+    """Read a series: its JSON document and the stacks beside it.
+
+    Raises
+    ------
+    InputMissingError
+        If the document or the stack of all frames is missing.
+    FormatError
+        If the document lacks a field.
+    """
+    path = folder / document_name
+    if not path.is_file():
+        raise InputMissingError(
+            f"expected the tilt series {path.name} in {folder}; run the steps before this one first"
+        )
+    document = json.loads(path.read_text("utf-8"))
+    try:
+        run = document["run"]
+        stacks = {
+            attribute: mrc.read_volume(folder / f"{run}{suffix}.mrc")[0]
+            for attribute, suffix in _STACKS.items()
+            if attribute == "images_nyx" or (folder / f"{run}{suffix}.mrc").is_file()
+        }
+        geometry = document["geometry"]
+        return TiltSeries(
+            run=run,
+            pixel_size_angstrom=document["pixel_size_angstrom"],
+            tilts=tuple(_tilt_from_json(row) for row in document["tilts"]),
+            nominal_tilt_axis_deg=document["nominal_tilt_axis_deg"],
+            optics=Optics(**document["optics"]),
+            geometry=None if geometry is None else geometry_from_json(geometry),
+            defocus_hand=document["defocus_hand"],
+            diagnostics=document["diagnostics"],
+            **stacks,
+        )
+    except KeyError as error:
+        raise FormatError(f"{path.name}: expected the field {error}, which is missing; run the step again") from error
+
+
+def geometry_to_json(geometry: TiltGeometry) -> dict[str, Any]:
+    """Tilt geometry as lists."""
+    return {field.name: np.asarray(getattr(geometry, field.name)).tolist() for field in dataclasses.fields(geometry)}
+
+
+def geometry_from_json(document: dict[str, Any]) -> TiltGeometry:
+    """Tilt geometry from lists."""
+    return TiltGeometry(**{name: np.asarray(value, dtype=np.float64) for name, value in document.items()})
+
+
+def _tilt_to_json(tilt: Tilt) -> dict[str, Any]:
+    row = {field.name: getattr(tilt, field.name) for field in dataclasses.fields(tilt)}
+    row["motion"] = None if tilt.motion is None else tilt.motion.shift_xy_angstrom.tolist()
+    row["ctf"] = None if tilt.ctf is None else dataclasses.asdict(tilt.ctf)
+    return row
+
+
+def _tilt_from_json(row: dict[str, Any]) -> Tilt:
+    motion, ctf = row["motion"], row["ctf"]
+    return Tilt(
+        **{
+            **row,
+            "motion": None if motion is None else MotionTrack(shift_xy_angstrom=np.asarray(motion, dtype=np.float64)),
+            "ctf": None if ctf is None else CtfEstimate(**ctf),
+        }
+    )

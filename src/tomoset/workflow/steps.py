@@ -1,0 +1,207 @@
+"""The chain: one step per stage, from raw movies to labels, each reading and writing its place in the project."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen
+from tomoset.formats.atomic import atomic_path
+from tomoset.model import Progress, Resources, stream
+from tomoset.workflow import label_files, raw_files, tomogram_files
+from tomoset.workflow.alignment_exports import export_alignment
+from tomoset.workflow.keys import raw_fingerprint
+from tomoset.workflow.layout import ProjectLayout
+from tomoset.workflow.molecules import load_structures, templates
+from tomoset.workflow.recipe import Recipe
+from tomoset.workflow.series_files import load_series, save_images, save_series
+from tomoset.workflow.truth_files import save_truth
+
+__all__ = ["NOUNS", "STEPS", "Step", "StepContext", "steps_for", "steps_until"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """Everything a step may use: where the project lies, what the recipe says, and the means to work."""
+
+    layout: ProjectLayout
+    recipe: Recipe
+    run: str
+    resources: Resources
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One stage as the workflow sees it.
+
+    Parameters
+    ----------
+    name : str
+        Of the stage, also the folder of its records.
+    noun : str
+        What it yields, for ``--until``.
+    version : str
+        Of the stage's method.
+    params : callable
+        ``recipe -> what changes the answer``.
+    execute : callable
+        Does the work and returns the files and folders it wrote.
+    """
+
+    name: str
+    noun: str
+    version: str
+    params: Callable[[Recipe], Any]
+    execute: Callable[[StepContext], list[Path]]
+
+
+def _simulate(context: StepContext) -> list[Path]:
+    recipe, layout, run = context.recipe, context.layout, context.run
+    if recipe.specimen is None or recipe.microscope is None:
+        raise ValueError("a step of simulation was planned for a recipe that simulates nothing")
+    structures = load_structures(recipe, layout.root)
+    size_xy = microscope.field_of_view_size_xy_angstrom(recipe.microscope, recipe.specimen.thickness_angstrom)
+    content = specimen.make_specimen(
+        run,
+        recipe.specimen,
+        size_xy_angstrom=size_xy,
+        structures=structures,
+        rng=stream(recipe.seed, "specimen", run),
+        progress=context.progress,
+    )
+    movies, truth = microscope.image(
+        content,
+        structures,
+        recipe.microscope,
+        seed=recipe.seed,
+        resources=context.resources,
+        progress=context.progress,
+    )
+    raw = raw_files.write_raw(layout.raw_run(run), movies, context.resources, context.progress)
+    truth_paths = save_truth(layout.truth(run), replace(truth, objects=recipe.pickable_objects()))
+    return [raw, *truth_paths]
+
+
+def _motion(context: StepContext) -> list[Path]:
+    movies = raw_files.read_raw(context.layout.raw_run(context.run))
+    series = motion.correct_motion(
+        movies, context.recipe.motion, resources=context.resources, progress=context.progress
+    )
+    folder = context.layout.series(context.run)
+    return [*save_images(folder, series), save_series(folder / "motion.json", series)]
+
+
+def _ctf(context: StepContext) -> list[Path]:
+    folder = context.layout.series(context.run)
+    series = load_series(folder, "motion.json")
+    estimated = ctf.estimate_ctf(series, context.recipe.ctf, resources=context.resources, progress=context.progress)
+    return [save_series(folder / "ctf.json", estimated)]
+
+
+def _align(context: StepContext) -> list[Path]:
+    folder = context.layout.series(context.run)
+    series = load_series(folder, "ctf.json")
+    aligned = alignment.align(series, context.recipe.alignment, resources=context.resources, progress=context.progress)
+    return [save_series(folder / "series.json", aligned), *export_alignment(folder, aligned)]
+
+
+def _reconstruct(context: StepContext) -> list[Path]:
+    series = load_series(context.layout.series(context.run), "series.json")
+    tomogram = reconstruction.reconstruct(
+        series, context.recipe.reconstruction, resources=context.resources, progress=context.progress
+    )
+    return tomogram_files.save_tomogram(context.layout, tomogram, context.progress)
+
+
+def _curate(context: StepContext) -> list[Path]:
+    layout, run = context.layout, context.run
+    series = load_series(layout.series(run), "series.json")
+    tomogram = tomogram_files.load_tomogram(layout, run, context.recipe.reconstruction.voxel_size_angstrom)
+    measurements = curation.measure(series, tomogram)
+    verdict = curation.suggest(measurements, context.recipe.curation)
+    return [curation_document(layout, run, measurements, verdict)]
+
+
+def curation_document(layout: ProjectLayout, run: str, measurements: Any, verdict: Any) -> Path:
+    """Write what the rules measured and would decide; people's verdicts live in the event log."""
+    import dataclasses
+
+    path = layout.root / "Curation" / f"{run}.json"
+    document = {"measurements": dataclasses.asdict(measurements), "suggestion": dataclasses.asdict(verdict)}
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=1, default=list), encoding="utf-8")
+    return path
+
+
+def _annotate(context: StepContext) -> list[Path]:
+    layout, run, recipe = context.layout, context.run, context.recipe
+    series = load_series(layout.series(run), "series.json")
+    tomogram = tomogram_files.load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom)
+    labels = annotation.match_templates(
+        tomogram,
+        series,
+        templates(recipe, layout.root),
+        recipe.annotation,
+        resources=context.resources,
+        progress=context.progress,
+    )
+    return label_files.save_labels(layout, labels)
+
+
+STEPS = (
+    Step(
+        name="simulate",
+        noun="movies",
+        version=f"{specimen.STAGE_VERSION}.{microscope.STAGE_VERSION}",
+        params=lambda r: {"specimen": r.specimen, "microscope": r.microscope, "objects": r.objects},
+        execute=_simulate,
+    ),
+    Step(name="motion", noun="images", version=motion.STAGE_VERSION, params=lambda r: r.motion, execute=_motion),
+    Step(name="ctf", noun="defocus", version=ctf.STAGE_VERSION, params=lambda r: r.ctf, execute=_ctf),
+    Step(
+        name="align", noun="tiltseries", version=alignment.STAGE_VERSION, params=lambda r: r.alignment, execute=_align
+    ),
+    Step(
+        name="reconstruct",
+        noun="tomogram",
+        version=reconstruction.STAGE_VERSION,
+        params=lambda r: r.reconstruction,
+        execute=_reconstruct,
+    ),
+    Step(
+        name="curate",
+        noun="verdict",
+        version=curation.STAGE_VERSION,
+        params=lambda r: r.curation,
+        execute=_curate,
+    ),
+    Step(
+        name="annotate",
+        noun="labels",
+        version=annotation.STAGE_VERSION,
+        params=lambda r: {"templates": r.annotation, "objects": r.objects},
+        execute=_annotate,
+    ),
+)
+NOUNS = tuple(step.noun for step in STEPS)
+
+
+def steps_for(recipe: Recipe) -> tuple[Step, ...]:
+    """The steps a recipe asks for: no simulation of imported movies, no labels without objects."""
+    skipped = {name for name, wanted in (("simulate", recipe.is_simulated), ("annotate", recipe.objects)) if not wanted}
+    return tuple(step for step in STEPS if step.name not in skipped)
+
+
+def steps_until(steps: tuple[Step, ...], noun: str | None) -> tuple[Step, ...]:
+    """The steps up to and with the one that yields ``noun``; all of them for None."""
+    if noun is None:
+        return steps
+    last = next(i for i, step in enumerate(STEPS) if step.noun == noun)
+    return tuple(step for step in steps if STEPS.index(step) <= last)
+
+
+def raw_key(layout: ProjectLayout, run: str) -> str:
+    """Key of a run's raw data that did not come from a step of ours."""
+    return raw_fingerprint(raw_files.raw_file_list(layout.raw_run(run)))

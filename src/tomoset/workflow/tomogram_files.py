@@ -1,0 +1,75 @@
+"""Tomograms on disk: OME-Zarr in copick's place, and beside it what they were made from."""
+
+import json
+from pathlib import Path
+
+from tomoset.errors import InputMissingError
+from tomoset.formats.atomic import write_json_atomic
+from tomoset.formats.ome_zarr import open_volume_zarr, write_volume_zarr
+from tomoset.model import Progress, Tomogram
+from tomoset.workflow.layout import ProjectLayout
+from tomoset.workflow.series_files import geometry_from_json, geometry_to_json
+
+__all__ = ["load_tomogram", "save_tomogram"]
+
+_HALVES = {"odd_zyx": "-odd", "even_zyx": "-even"}
+
+
+def save_tomogram(layout: ProjectLayout, tomogram: Tomogram, progress: Progress) -> list[Path]:
+    """Write the volume, its halves and their facts; returns what was written."""
+    voxel = tomogram.grid.voxel_size_angstrom
+    sources = {"": tomogram.volume_zyx}
+    sources |= {suffix: getattr(tomogram, name) for name, suffix in _HALVES.items() if getattr(tomogram, name)}
+    written = []
+    for i, (suffix, source) in enumerate(sources.items()):
+        path = layout.tomogram(tomogram.run, voxel, tomogram.kind + suffix)
+        write_volume_zarr(path, source, tomogram.grid, name=f"{tomogram.run} {tomogram.kind}{suffix}")
+        written.append(path)
+        progress.step("write tomogram", i + 1, len(sources))
+    facts = _facts_path(layout, tomogram.run, voxel, tomogram.kind)
+    write_json_atomic(
+        facts,
+        {
+            "contrast": tomogram.contrast,
+            "ctf_corrected": tomogram.ctf_corrected,
+            "tilt_indices": list(tomogram.tilt_indices),
+            "geometry": geometry_to_json(tomogram.geometry),
+        },
+    )
+    return [*written, facts]
+
+
+def load_tomogram(layout: ProjectLayout, run: str, voxel_size_angstrom: float, kind: str = "wbp") -> Tomogram:
+    """Read a tomogram.
+
+    Raises
+    ------
+    InputMissingError
+        If it was not reconstructed at this voxel size.
+    """
+    facts_path = _facts_path(layout, run, voxel_size_angstrom, kind)
+    if not facts_path.is_file():
+        raise InputMissingError(
+            f"expected the {kind} tomogram of {run} at {voxel_size_angstrom:g} Å; `tomoset run` makes it"
+        )
+    facts = json.loads(facts_path.read_text("utf-8"))
+    volume, grid = open_volume_zarr(layout.tomogram(run, voxel_size_angstrom, kind))
+    halves = {}
+    for name, suffix in _HALVES.items():
+        path = layout.tomogram(run, voxel_size_angstrom, kind + suffix)
+        halves[name] = open_volume_zarr(path)[0] if path.is_dir() else None
+    return Tomogram(
+        run=run,
+        grid=grid,
+        volume_zyx=volume,
+        kind=kind,
+        contrast=facts["contrast"],
+        tilt_indices=tuple(facts["tilt_indices"]),
+        geometry=geometry_from_json(facts["geometry"]),
+        ctf_corrected=facts["ctf_corrected"],
+        **halves,
+    )
+
+
+def _facts_path(layout: ProjectLayout, run: str, voxel_size_angstrom: float, kind: str) -> Path:
+    return layout.tomogram(run, voxel_size_angstrom, kind).with_suffix(".json")

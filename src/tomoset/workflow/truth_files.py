@@ -1,0 +1,80 @@
+"""The truth of a simulated run on disk, under the hidden root that processing never opens."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tomoset.errors import InputMissingError
+from tomoset.formats.atomic import atomic_path, write_json_atomic
+from tomoset.model import CompositionRow, Molecules, PickableObject, SeriesTruth, Specimen
+from tomoset.workflow.series_files import geometry_from_json, geometry_to_json
+
+__all__ = ["load_truth", "save_truth"]
+
+
+def save_truth(folder: Path, truth: SeriesTruth) -> list[Path]:
+    """Write ``truth.json`` (what a person reads) and ``molecules.npz`` (poses); returns both."""
+    folder.mkdir(parents=True, exist_ok=True)
+    specimen = truth.specimen
+    document = {
+        "run": specimen.run,
+        "size_angstrom_xyz": list(specimen.size_angstrom_xyz),
+        "composition": [dataclasses.asdict(row) for row in specimen.composition],
+        "species": [molecules.species for molecules in specimen.molecules],
+        "objects": [dataclasses.asdict(o) for o in truth.objects],
+        "geometry": geometry_to_json(truth.geometry),
+        "frame_shift_xy_angstrom": truth.frame_shift_xy_angstrom.tolist(),
+        "defocus_angstrom": truth.defocus_angstrom.tolist(),
+        "defocus_hand": truth.defocus_hand,
+    }
+    json_path, poses_path = folder / "truth.json", folder / "molecules.npz"
+    arrays = {}
+    for i, molecules in enumerate(specimen.molecules):
+        arrays[f"positions_{i}"] = molecules.positions_angstrom_xyz
+        arrays[f"rotations_{i}"] = molecules.rotations
+    with atomic_path(poses_path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+    write_json_atomic(json_path, document)
+    return [json_path, poses_path]
+
+
+def load_truth(folder: Path) -> SeriesTruth:
+    """Read a run's truth.
+
+    Raises
+    ------
+    InputMissingError
+        If there is none (the run was measured, or the truth lies elsewhere).
+    """
+    path = folder / "truth.json"
+    if not path.is_file():
+        raise InputMissingError(
+            f"expected the truth of {folder.name} at {folder}; a measured run has none, "
+            "and the truth of a released dataset lies in its own folder: name that one"
+        )
+    document = json.loads(path.read_text("utf-8"))
+    with np.load(folder / "molecules.npz") as arrays:
+        molecules = tuple(
+            Molecules(
+                species=species,
+                positions_angstrom_xyz=arrays[f"positions_{i}"],
+                rotations=arrays[f"rotations_{i}"],
+            )
+            for i, species in enumerate(document["species"])
+        )
+    specimen = Specimen(
+        run=document["run"],
+        size_angstrom_xyz=tuple(document["size_angstrom_xyz"]),
+        molecules=molecules,
+        composition=tuple(CompositionRow(**row) for row in document["composition"]),
+    )
+    return SeriesTruth(
+        specimen=specimen,
+        objects=tuple(PickableObject(**{**o, "color_rgba": tuple(o["color_rgba"])}) for o in document["objects"]),
+        geometry=geometry_from_json(document["geometry"]),
+        frame_shift_xy_angstrom=np.asarray(document["frame_shift_xy_angstrom"], dtype=np.float64),
+        defocus_angstrom=np.asarray(document["defocus_angstrom"], dtype=np.float64),
+        defocus_hand=document["defocus_hand"],
+    )
