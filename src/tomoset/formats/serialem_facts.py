@@ -30,7 +30,7 @@ _DOSE_TOLERANCE = 0.01
 
 def wrap_deg(angle: float) -> float:
     """Bring an angle to (−180, 180]."""
-    return -((180.0 - angle) % 360.0 - 180.0)
+    return 180.0 - (180.0 - angle) % 360.0
 
 
 def tilt_axis(mdoc: Mdoc, sections: Sequence[MdocSection]) -> tuple[float, tuple[str, ...]]:
