@@ -184,8 +184,8 @@ class MicroscopeParams:
             raise ParameterError(f"frame_shape_yx: expected two even numbers of at least 32 pixels, got {shape}")
         if self.pixel_size_angstrom < 1.0:
             raise ParameterError(
-                f"pixel_size_angstrom: expected 1 Å or more, got {self.pixel_size_angstrom:g} Å; molecules are modelled "
-                "on a grid of half a pixel, which does not resolve atoms' potentials any further"
+                f"pixel_size_angstrom: expected 1 Å or more, got {self.pixel_size_angstrom:g} Å; molecules are "
+                "modelled on a grid of half a pixel, which is not made finer than 0.5 Å"
             )
         first_zero_angstrom = math.sqrt(wavelength_angstrom(self.voltage_kv) * self.defocus_angstrom)
         if 2 * self.pixel_size_angstrom > first_zero_angstrom:
