@@ -2,8 +2,8 @@
 
 Every frame is compared with the sum of all others (leave-one-out, so that it never correlates with its own noise).
 A coarse search by inverse Fourier transform with the weight ``exp(−2 B k²)`` (Li et al. 2013; Zivanov et al. 2018)
-finds the basin; Newton steps on the phases then reach the maximum itself, with no interpolation of a peak, weighted by the
-signal and noise spectra measured on the aligned frames (the maximum-likelihood weight ``S / (V (V + t S))``).
+finds the basin; Newton steps on the phases then reach the maximum itself, with no interpolation of a peak, weighted by
+the signal and noise spectra measured on the aligned frames (the maximum-likelihood weight ``S / (V (V + t S))``).
 """
 
 from dataclasses import dataclass
@@ -244,9 +244,8 @@ class _Registration:
         curvature = 4 * np.pi**2 * np.array([[second[0, 2], second[1, 1]], [second[1, 1], second[2, 0]]])
         if np.linalg.eigvalsh(curvature)[0] <= 0:
             return np.zeros(2)  # not near a maximum: stay where the coarse search found one
-        step: Floats = np.linalg.solve(curvature, gradient)
-        length = float(np.hypot(*step))
-        return step * min(1.0, 0.5 / length) if length > 0 else step
+        step = np.linalg.solve(curvature, gradient)
+        return np.asarray(step * min(1.0, 0.5 / max(float(np.hypot(*step)), 1e-12)), dtype=np.float64)
 
 
 def _power(transform: Complexes) -> Floats:

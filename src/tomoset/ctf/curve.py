@@ -1,0 +1,167 @@
+"""The radial spectrum of one tilt and the curve fitted to it: for the report's picture and for the quality numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.ctf.likelihood import ENVELOPES, remove_smooth, whiten
+from tomoset.ctf.params import CtfParams
+from tomoset.ctf.spectra import RingGrid, TileSpectra, plane_gradient, ring_grid, tile_spectra
+from tomoset.errors import ParameterError
+from tomoset.model import CtfEstimate, Optics, TiltSeries
+from tomoset.physics import ctf, defocus_along, wavelength_angstrom
+
+__all__ = ["CtfCurve", "ctf_curve", "fitted_curve"]
+
+Floats = NDArray[np.float64]
+
+_LEAST_LOCAL_CORRELATION = 0.5
+_HEIGHT_STEP_ANGSTROM = 100.0
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class CtfCurve:
+    """Spectrum and fit of one tilt.
+
+    Parameters
+    ----------
+    frequency_per_angstrom : (r,) array of float64
+        Ascending.
+    spectrum : (r,) array of float64
+        Power relative to the smooth background, minus it; tiles stretched to the defocus of the image centre.
+    model : (r,) array of float64
+        Fitted ``A g(k) CTF²``.
+    score : float
+        Correlation of the two, −1 to 1, after removal of every smooth function of frequency.
+    resolution_angstrom : float
+        Finest spacing up to which the local correlation stays above 0.5.
+    """
+
+    frequency_per_angstrom: Floats
+    spectrum: Floats
+    model: Floats
+    score: float
+    resolution_angstrom: float
+
+
+def ctf_curve(series: TiltSeries, tilt_index: int, params: CtfParams) -> CtfCurve:
+    """Radial spectrum of one tilt with the curve of its CTF estimate.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        With CTF estimates.
+    tilt_index : int
+        Row of the tilt.
+    params : CtfParams
+        As used for the estimate.
+
+    Raises
+    ------
+    ParameterError
+        If the tilt has no estimate.
+    """
+    estimate = series.tilts[tilt_index].ctf
+    if estimate is None:
+        raise ParameterError(
+            f"{series.run}: {series.tilts[tilt_index].name} has no CTF estimate; run estimate_ctf, or choose a tilt "
+            "whose image is not empty"
+        )
+    image = np.asarray(series.images_nyx.read((tilt_index,)), dtype=np.float32)
+    grid = ring_grid((image.shape[0], image.shape[1]), series.pixel_size_angstrom, params)
+    geometry = series.geometry if series.geometry is not None else series.nominal_geometry()
+    gradient = plane_gradient(geometry)[tilt_index]
+    spectra = tile_spectra(
+        image,
+        grid,
+        gradient,
+        pixel_size_angstrom=series.pixel_size_angstrom,
+        step_angstrom=_HEIGHT_STEP_ANGSTROM,
+    )
+    if spectra is None:
+        raise ParameterError(f"{series.run}: the image of {series.tilts[tilt_index].name} is empty; nothing to draw")
+    return fitted_curve(spectra, grid, estimate, series.defocus_hand, series.optics)
+
+
+def fitted_curve(spectra: TileSpectra, grid: RingGrid, estimate: CtfEstimate, hand: int, optics: Optics) -> CtfCurve:
+    """Stretch all spectra of a tilt to one defocus, add them up and fit amplitude and envelope of the CTF²."""
+    defocus = estimate.defocus_angstrom
+    stacked = _stack(spectra, grid, estimate, hand)
+    squared = np.square(
+        ctf(
+            grid.frequency,
+            defocus,
+            voltage_kv=optics.voltage_kv,
+            cs_mm=optics.cs_mm,
+            amplitude_contrast=optics.amplitude_contrast,
+        )
+    )
+    rough = remove_smooth(stacked, grid)
+    fits = []
+    for envelope in ENVELOPES:
+        model = np.exp(-envelope * np.square(grid.frequency)) * squared
+        rough_model = remove_smooth(model, grid)
+        product = float((grid.count * rough * rough_model).sum())
+        power = float((grid.count * np.square(rough_model)).sum())
+        fits.append((product / np.sqrt(power), product / power, model, rough_model))
+    _, amplitude, model, rough_model = max(fits, key=lambda fit: fit[0])
+    amplitude = max(amplitude, 0.0)
+    smooth = stacked - rough - amplitude * (model - rough_model)  # the background beside a fit of that amplitude
+    resolution = _resolution_angstrom(rough, rough_model, grid, _ring_period(grid, defocus, optics))
+    score = _correlation(rough, rough_model, grid.count)
+    return CtfCurve(
+        frequency_per_angstrom=grid.frequency,
+        spectrum=stacked - smooth,
+        model=amplitude * model,
+        score=score,
+        resolution_angstrom=resolution,
+    )
+
+
+def _stack(spectra: TileSpectra, grid: RingGrid, estimate: CtfEstimate, hand: int) -> Floats:
+    """Mean of all rows, each read where its own defocus puts the phase that the image centre has at k.
+
+    The phase grows as defocus · k² (spherical aberration hardly changes it here): ``k_row = k sqrt(D / D_row)``.
+    """
+    relative = whiten(spectra, grid)
+    along = defocus_along(
+        grid.azimuth, estimate.defocus_u_angstrom, estimate.defocus_v_angstrom, estimate.astigmatism_deg
+    )
+    total, weight = np.zeros(len(grid.frequency)), np.zeros(len(grid.frequency))
+    for half, row in np.argwhere(spectra.n_tiles > 0):
+        local = along + hand * spectra.height_step[row] * spectra.step_angstrom
+        for sector in range(len(grid.azimuth)):
+            wanted = grid.frequency * np.sqrt(estimate.defocus_angstrom / max(local[sector], 1.0))
+            inside = (wanted >= grid.frequency[0]) & (wanted <= grid.frequency[-1])
+            tiles = spectra.n_tiles[half, row]
+            values = np.interp(wanted, grid.frequency, relative[half, row, sector])
+            total += np.where(inside, tiles * values, 0.0)
+            weight += np.where(inside, tiles, 0.0)
+    mean: Floats = total / np.maximum(weight, 1e-9)
+    return mean
+
+
+def _ring_period(grid: RingGrid, defocus_angstrom: float, optics: Optics) -> Floats:
+    """Width of a Thon ring, in rings of the grid, at every frequency: ``CTF²`` repeats when ``λ D k²`` grows by 1."""
+    step = float(grid.frequency[1] - grid.frequency[0])
+    return 1 / (2 * wavelength_angstrom(optics.voltage_kv) * defocus_angstrom * grid.frequency * step)
+
+
+def _correlation(a: Floats, b: Floats, weight: Floats) -> float:
+    denominator = float(np.sqrt((weight * a * a).sum() * (weight * b * b).sum()))
+    return float((weight * a * b).sum()) / denominator if denominator > 0 else 0.0
+
+
+def _resolution_angstrom(rough: Floats, rough_model: Floats, grid: RingGrid, period: Floats) -> float:
+    """Finest spacing before the correlation over one Thon ring falls below the threshold."""
+    n = len(rough)
+    finest = 0
+    for centre in range(n):
+        half = int(np.clip(np.ceil(period[centre] / 2), 3, n // 4))
+        part = slice(max(0, centre - half), min(n, centre + half + 1))
+        a, b = rough[part] - rough[part].mean(), rough_model[part] - rough_model[part].mean()
+        if _correlation(a, b, grid.count[part]) < _LEAST_LOCAL_CORRELATION:
+            break
+        finest = centre
+    return float(1 / grid.frequency[finest])

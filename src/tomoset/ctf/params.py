@@ -1,0 +1,101 @@
+"""What changes the answer of the defocus estimate."""
+
+from dataclasses import dataclass
+
+from tomoset.errors import ParameterError
+
+__all__ = ["CtfParams", "methods_text"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CtfParams:
+    """Settings of the CTF fit.
+
+    Parameters
+    ----------
+    tile_angstrom : float
+        Edge of the square tiles whose power spectra are averaged; they overlap by half. Wide enough that the Thon
+        rings are resolved, narrow enough that the defocus hardly changes across one at high tilt.
+    coarsest_angstrom, finest_angstrom : float
+        Spacings between which Thon rings are fitted; the finer end never passes 95 % of Nyquist.
+    defocus_min_angstrom, defocus_max_angstrom : float
+        Search range, positive = underfocus.
+    nominal_defocus_angstrom : float or None
+        Target defocus; narrows the search to ``± nominal_range_angstrom`` when given.
+    nominal_range_angstrom : float
+        Half width of the search about the nominal defocus.
+    max_astigmatism_angstrom : float
+        Largest difference between the defocus of the two principal directions; 0 fits none.
+    series_step_angstrom : float
+        Defocus difference between neighbouring tilts that costs one unit of log-likelihood (the series prior).
+    hand_threshold : float
+        Log-likelihood by which a hand must beat both the other hand and the assumption of no gradient.
+
+    Raises
+    ------
+    ParameterError
+        If a value is out of range.
+    """
+
+    tile_angstrom: float = 1280.0
+    coarsest_angstrom: float = 40.0
+    finest_angstrom: float = 10.0
+    defocus_min_angstrom: float = 5000.0
+    defocus_max_angstrom: float = 80000.0
+    nominal_defocus_angstrom: float | None = None
+    nominal_range_angstrom: float = 15000.0
+    max_astigmatism_angstrom: float = 3000.0
+    series_step_angstrom: float = 500.0
+    hand_threshold: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be fitted."""
+        if not self.tile_angstrom > 4 * self.coarsest_angstrom:
+            raise ParameterError(
+                f"ctf: tile_angstrom must exceed four times coarsest_angstrom ({4 * self.coarsest_angstrom:g} Å), "
+                f"found {self.tile_angstrom:g}; take larger tiles"
+            )
+        if not self.coarsest_angstrom > self.finest_angstrom > 0:
+            raise ParameterError(
+                "ctf: expected coarsest_angstrom > finest_angstrom > 0, found "
+                f"{self.coarsest_angstrom:g} and {self.finest_angstrom:g}; exchange them"
+            )
+        if not 0 < self.defocus_min_angstrom < self.defocus_max_angstrom <= 5e5:
+            raise ParameterError(
+                "ctf: expected 0 < defocus_min_angstrom < defocus_max_angstrom ≤ 500000, found "
+                f"{self.defocus_min_angstrom:g} and {self.defocus_max_angstrom:g}; underfocus is positive"
+            )
+        positive = {"nominal_range_angstrom", "series_step_angstrom", "hand_threshold"}
+        for name in sorted(positive):
+            if not getattr(self, name) > 0:
+                raise ParameterError(f"ctf: {name} must be positive, found {getattr(self, name):g}")
+        if not self.max_astigmatism_angstrom >= 0:
+            raise ParameterError(
+                f"ctf: max_astigmatism_angstrom must be ≥ 0, found {self.max_astigmatism_angstrom:g}; 0 fits none"
+            )
+
+    @property
+    def search_range_angstrom(self) -> tuple[float, float]:
+        """Smallest and largest defocus that is tried."""
+        if self.nominal_defocus_angstrom is None:
+            return self.defocus_min_angstrom, self.defocus_max_angstrom
+        low = max(self.defocus_min_angstrom, self.nominal_defocus_angstrom - self.nominal_range_angstrom)
+        high = min(self.defocus_max_angstrom, self.nominal_defocus_angstrom + self.nominal_range_angstrom)
+        if not low < high:
+            raise ParameterError(
+                f"ctf: nominal defocus {self.nominal_defocus_angstrom:g} Å lies outside "
+                f"{self.defocus_min_angstrom:g} … {self.defocus_max_angstrom:g} Å; check its unit and sign"
+            )
+        return low, high
+
+
+def methods_text(params: CtfParams) -> str:
+    """One sentence that says how the defocus was found, for a methods section."""
+    return (
+        f"Defocus was estimated per tilt from power spectra of half-overlapping {params.tile_angstrom:g} Å tiles "
+        f"between {params.coarsest_angstrom:g} and {params.finest_angstrom:g} Å (or 95 % of Nyquist), each tile "
+        "compared with CTF² at the defocus of its own height under the tilt, by maximum likelihood over the whole "
+        "series with a prior on the difference between neighbouring tilts; astigmatism was accepted only where it "
+        "improved the likelihood of held-out tiles, and the sign of the defocus gradient was decided by the "
+        "likelihood of the series."
+    )
