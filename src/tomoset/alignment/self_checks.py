@@ -1,0 +1,78 @@
+"""What an alignment can say about itself without the truth, and when it must refuse."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.alignment.common_frame import CommonFrame
+from tomoset.alignment.pair_correlation import align_neighbours
+from tomoset.alignment.preprocess import Views
+from tomoset.errors import AlignmentError
+
+__all__ = ["PairAgreement", "pair_agreement", "refuse_without_signal"]
+
+_RING = 6  # Fourier pixels: wider than the window's leakage, so that the two halves do not share noise
+_SAME_ANGSTROM = 30.0
+_LEAST_AGREEMENT = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairAgreement:
+    """Neighbour shifts found twice, from two sets of rings of the spectrum that share no noise.
+
+    Parameters
+    ----------
+    fraction : float
+        Pairs whose two shifts agree within 30 Å; noise agrees in about one pair in a hundred.
+    median_significance : float
+        Median height of the pairs' correlation peaks over the whole band, standard deviations of the map.
+    """
+
+    fraction: float
+    median_significance: float
+
+
+def pair_agreement(
+    views: Views,
+    frame: CommonFrame,
+    values_mn: NDArray[np.complex64],
+    signal_k: NDArray[np.float64],
+    thickness_angstrom: float,
+    range_angstrom: float,
+) -> PairAgreement:
+    """Align neighbours from two halves of the band, apart from one another, and compare.
+
+    Overfitting cannot feign agreement: what one half fits of its own noise the other half does not contain.
+    """
+    k = np.hypot(frame.kx, frame.ky)
+    step = 1.0 / (min(frame.shape_yx) * frame.pixel_size_angstrom)
+    half = (k / step / _RING).astype(np.intp) % 2
+    found = []
+    for which in (0, 1):
+        part = half == which
+        thin = replace(frame, flat=frame.flat[part], kx=frame.kx[part], ky=frame.ky[part], weight=frame.weight[part])
+        shifts = align_neighbours(views, thin, values_mn[part], signal_k, thickness_angstrom, range_angstrom)
+        found.append(np.array([shifts.shift_uv_angstrom[i] - shifts.shift_uv_angstrom[j] for i, j in views.outward()]))
+    whole = align_neighbours(views, frame, values_mn, signal_k, thickness_angstrom, range_angstrom)
+    distance = np.linalg.norm(found[0] - found[1], axis=1)
+    return PairAgreement(
+        fraction=float(np.mean(distance < _SAME_ANGSTROM)), median_significance=float(np.median(whole.significance))
+    )
+
+
+def refuse_without_signal(run: str, agreement: PairAgreement) -> None:
+    """Refuse a series in which neighbouring views have nothing in common.
+
+    Raises
+    ------
+    AlignmentError
+        If fewer than half of the neighbouring pairs give the same shift twice.
+    """
+    if agreement.fraction < _LEAST_AGREEMENT:
+        raise AlignmentError(
+            f"{run}: too little signal to align. Expected at least {_LEAST_AGREEMENT:.0%} of neighbouring views to give "
+            f"the same shift within {_SAME_ANGSTROM:g} Å from two independent halves of the spectrum, found "
+            f"{agreement.fraction:.0%} (median peak {agreement.median_significance:.1f} standard deviations; noise "
+            "alone gives about 3.5). Mark bad tilts as unused, or leave the series out"
+        )

@@ -1,0 +1,208 @@
+"""The verb ``align``: coarse shifts, tilt axis, joint refinement, particle markers, and checks of itself."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.alignment.common_frame import (
+    CommonFrame,
+    Pose,
+    make_frame,
+    resample_views,
+    spline_coefficients,
+    xy_from_uv,
+)
+from tomoset.alignment.common_lines import search_axis
+from tomoset.alignment.pair_correlation import align_neighbours
+from tomoset.alignment.params import AlignmentParams
+from tomoset.alignment.preprocess import Views, prepare_views
+from tomoset.alignment.refinement import newton_step, scan_thickness, wiener_sweep
+from tomoset.alignment.self_checks import pair_agreement, refuse_without_signal
+from tomoset.alignment.signal_model import make_slab_model, shot_noise_signal, signal_from_neighbours
+from tomoset.errors import AlignmentError
+from tomoset.geometry import TiltGeometry, remove_gauge
+from tomoset.model import Progress, Resources, TiltSeries
+
+__all__ = ["align", "methods_text"]
+
+Floats = NDArray[np.float64]
+
+_LEAST_VIEWS = 5
+_COARSE_FACTOR = 2.0  # the start is found on pixels twice as large, where everything is five times cheaper
+_CONVERGED_ANGSTROM = 0.05
+_CONVERGED_DEG = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Level:
+    """The views at one pixel size, ready to be resampled."""
+
+    views: Views
+    coefficients: NDArray[np.float32]
+    frame: CommonFrame
+
+    def values(self, pose: Pose) -> NDArray[np.complex64]:
+        return resample_views(self.coefficients, self.views, self.frame, pose)
+
+
+def align(series: TiltSeries, params: AlignmentParams, *, resources: Resources, progress: Progress) -> TiltSeries:
+    """Find the tilt axis and the shift of every used tilt.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        Tilt images; CTF estimates, doses and nominal angles are used.
+    params : AlignmentParams
+    resources : Resources
+        The stage runs on one thread.
+    progress : Progress
+
+    Returns
+    -------
+    TiltSeries
+        With ``geometry``: nominal tilt angles, one refined axis for all rows, and shifts in Å. Rows of unused tilts
+        hold the nominal angle, the series' axis and a shift of zero. The specimen's translation, which no alignment
+        can know, is chosen so that the shifts are as small as possible. ``diagnostics`` gains the entries
+        ``alignment.*``, all of them had without truth.
+
+    Raises
+    ------
+    AlignmentError
+        If fewer than five tilts are used, or if neighbouring views have too little in common.
+    """
+    del resources
+    if series.used.size < _LEAST_VIEWS:
+        raise AlignmentError(
+            f"{series.run}: expected at least {_LEAST_VIEWS} used tilts to align, found {series.used.size}; mark more "
+            "tilts as used, or take TiltSeries.nominal_geometry() as it is"
+        )
+    diagnostics: dict[str, float] = {}
+    start = _find_start(series, params, diagnostics, progress)
+    level = _make_level(series, params, params.pixel_size_angstrom, start.axis_deg, progress)
+    pose = _refine(level, params, start, diagnostics, progress)
+    pose = _smallest_shifts(level.views, pose)
+    diagnostics["alignment.axis_deg"] = pose.axis_deg
+    return replace(
+        series,
+        geometry=_geometry(series, level.views.rows, pose),
+        diagnostics={**(series.diagnostics or {}), **diagnostics},
+    )
+
+
+def _make_level(
+    series: TiltSeries, params: AlignmentParams, pixel_angstrom: float, axis_deg: float, progress: Progress
+) -> _Level:
+    views = prepare_views(series, pixel_angstrom, progress)
+    finest = max(params.finest_angstrom, 2.1 * views.pixel_size_angstrom)
+    return _Level(
+        views=views,
+        coefficients=spline_coefficients(views),
+        frame=make_frame(views, axis_deg, params.coarsest_angstrom, finest),
+    )
+
+
+def _find_start(series: TiltSeries, params: AlignmentParams, diagnostics: dict[str, float], progress: Progress) -> Pose:
+    """Shifts and axis good enough for the joint refinement, from images on large pixels."""
+    axis = series.nominal_tilt_axis_deg
+    pixel = _COARSE_FACTOR * params.pixel_size_angstrom
+    level = _make_level(series, params, pixel, axis, progress)
+    views, thickness = level.views, params.thickness_angstrom
+    finest = max(params.finest_angstrom, 2.1 * views.pixel_size_angstrom)
+    band = (params.coarsest_angstrom, finest)
+    signal = shot_noise_signal(views)
+    pose = Pose(axis_deg=axis, shift_uv_angstrom=np.zeros((views.n, 2)))
+    if params.axis_range_deg >= 90:
+        whole = search_axis(
+            views,
+            signal,
+            pose,
+            range_deg=90.0,
+            step_deg=2.0,
+            band_angstrom=band,
+            slack_angstrom=params.search_range_angstrom,
+        )
+        pose = replace(pose, axis_deg=whole.axis_deg)
+        level = replace(level, frame=make_frame(views, whole.axis_deg, *band))
+    values = level.values(pose)
+    agreement = pair_agreement(views, level.frame, values, signal, thickness, params.search_range_angstrom)
+    diagnostics["alignment.pair_agreement"] = agreement.fraction
+    diagnostics["alignment.pair_significance"] = agreement.median_significance
+    refuse_without_signal(series.run, agreement)
+    for _ in range(2):
+        coarse = align_neighbours(views, level.frame, values, signal, thickness, params.search_range_angstrom)
+        pose = replace(pose, shift_uv_angstrom=pose.shift_uv_angstrom + coarse.shift_uv_angstrom)
+        values = level.values(pose)
+    signal = signal_from_neighbours(views, level.frame, values, thickness)
+    model = make_slab_model(views, level.frame, signal, thickness)
+    centre = pose.axis_deg
+    for step in range(8):
+        if step < 3:
+            values = level.values(pose)
+            pose, _ = wiener_sweep(views, level.frame, values, model, pose, 60.0)
+        moved = newton_step(
+            level.coefficients,
+            views,
+            level.frame,
+            model,
+            pose,
+            axis_limits_deg=(centre - params.axis_range_deg, centre + params.axis_range_deg),
+        )
+        pose = moved.pose
+        progress.step("find the axis", step + 1, 8)
+        if step >= 3 and moved.rms_angstrom < 0.5 and abs(moved.axis_change_deg) < 0.1:
+            break
+    lines = search_axis(views, signal, pose, range_deg=4.0, step_deg=0.5, band_angstrom=band, slack_angstrom=20.0)
+    diagnostics["alignment.axis_contrast"] = lines.contrast
+    diagnostics["alignment.common_line_axis_deg"] = lines.axis_deg
+    return pose
+
+
+def _refine(
+    level: _Level, params: AlignmentParams, start: Pose, diagnostics: dict[str, float], progress: Progress
+) -> Pose:
+    """Joint Newton steps under the slab model, on the final pixels."""
+    views, frame = level.views, level.frame
+    values = level.values(start)
+    signal = signal_from_neighbours(views, frame, values, params.thickness_angstrom)
+    thickness = scan_thickness(views, frame, values, signal, params.thickness_angstrom)
+    model = make_slab_model(views, frame, signal, thickness)
+    pose = start
+    limits = (start.axis_deg - params.axis_range_deg, start.axis_deg + params.axis_range_deg)
+    for step in range(params.newton_steps):
+        moved = newton_step(level.coefficients, views, frame, model, pose, axis_limits_deg=limits)
+        pose = moved.pose
+        diagnostics["alignment.last_step_angstrom"] = moved.rms_angstrom
+        diagnostics["alignment.slab_error_u_angstrom"] = float(moved.deviation_uv_angstrom[0])
+        diagnostics["alignment.slab_error_v_angstrom"] = float(moved.deviation_uv_angstrom[1])
+        progress.step("refine", step + 1, params.newton_steps)
+        if moved.rms_angstrom < _CONVERGED_ANGSTROM and abs(moved.axis_change_deg) < _CONVERGED_DEG:
+            break
+    diagnostics["alignment.thickness_angstrom"] = thickness
+    return pose
+
+
+def _smallest_shifts(views: Views, pose: Pose) -> Pose:
+    """Choose the specimen's translation so that the shifts are smallest in the least-squares sense."""
+    residual, _ = remove_gauge(pose.shift_uv_angstrom, views.tilt_deg)
+    return replace(pose, shift_uv_angstrom=residual)
+
+
+def _geometry(series: TiltSeries, rows: NDArray[np.intp], pose: Pose) -> TiltGeometry:
+    """Geometry of every row of the series; unused rows have no shift."""
+    n = len(series.tilts)
+    shift_xy = np.zeros((n, 2))
+    shift_xy[rows] = xy_from_uv(pose.shift_uv_angstrom, pose.axis_deg)
+    return TiltGeometry(
+        y_tilt_deg=series.nominal_tilt_deg, z_rot_deg=np.full(n, pose.axis_deg), shift_xy_angstrom=shift_xy
+    )
+
+
+def methods_text(params: AlignmentParams) -> str:
+    """Return one sentence for a methods section."""
+    return (
+        f"Tilt series were aligned without fiducial markers on images binned to about {params.pixel_size_angstrom:g} Å "
+        f"({params.coarsest_angstrom:g} to {params.finest_angstrom:g} Å band): neighbouring views by whitened, "
+        "pair-optimally weighted cosine-stretched correlation, then all shifts and one tilt axis jointly by Fisher "
+        "scoring of a Gaussian slab likelihood whose thickness was estimated from the data."
+    )
