@@ -296,6 +296,27 @@ def test_a_tilt_axis_given_wins_and_none_at_all_is_an_error(raw):
     assert read_movie_set(raw.mdoc, tilt_axis_deg=265.3).nominal_tilt_axis_deg == pytest.approx(-94.7)
 
 
+def test_a_tomo5_series_with_decimal_commas(raw):
+    """Tomo 5 on a computer with a continental locale: commas, long years, its own titles, no ExposureDose (5.24)."""
+    titles = "[T = Tomography: KRIOS  13-Jan-2025  17:15:32]\n\n[T =   TiltAxisAngle = -176,73  Binning = 1]\n\n"
+    raw.write(
+        header=HEADER.replace("5.0", "5,00").replace("200", "300,00").replace("DataMode = 1", "DataMode = 6"),
+        titles=titles,
+        ExposureDose=None,
+        PixelSpacing="5,00",
+        RotationAngle="86,73",
+        PriorRecordDose=None,
+        FrameDosesAndNumber="1,60 2",
+        per_tilt={i: {"TiltAngle": f"{t:.2f}".replace(".", ",")} for i, t in enumerate(TILTS)},
+    )
+    got = read_movie_set(raw.mdoc)
+    assert got.nominal_tilt_axis_deg == 86.73
+    assert got.optics.voltage_kv == 300
+    assert [m.nominal_tilt_deg for m in got.movies] == [-6, -3, 0, 3, 6]
+    np.testing.assert_allclose([m.dose_before_e_per_angstrom2 for m in got.movies], 3.2 * np.array([3, 2, 0, 1, 4]))
+    assert len(got.notes) == 4  # axis, frame doses, prior doses, gain
+
+
 @given(st.floats(-1000, 1000))
 def test_wrapping_keeps_the_direction(angle):
     got = wrap_deg(angle)

@@ -72,17 +72,33 @@ class MrcFile:
         FormatError
             If the file has become shorter than its header says.
         """
+        if self.unpacked is None and len(region) <= 1 and self.stored_axes == (0, 1, 2):
+            sections = range(self.shape[0])[region[0] if region else slice(None)]
+            if isinstance(sections, int):
+                return self._sections(sections, 1)[0]
+            if sections.step == 1:
+                return self._sections(sections.start, len(sections))
+        return np.array(self._stored().transpose(np.argsort(self.stored_axes))[region], dtype=self.dtype)
+
+    def _sections(self, first: int, count: int) -> NDArray[Any]:
+        """Whole neighbouring sections: one read call, several times quicker than the page faults of a memory map."""
+        rows, columns = self.shape[1:]
+        size = rows * columns
+        offset = self.offset + first * size * self.stored_dtype.itemsize
+        values = np.fromfile(self.path, self.stored_dtype, count * size, offset=offset)
+        if values.size != count * size:
+            raise FormatError(f"{self.path}: expected {count} sections from section {first}; the file has been cut off")
+        return values.reshape(count, rows, columns).astype(self.dtype, copy=False)
+
+    def _stored(self) -> NDArray[Any]:
+        """All values in the file's own axes and byte order, without reading them."""
         shape = tuple(self.shape[axis] for axis in self.stored_axes)
-        stored: NDArray[Any]
         if self.unpacked is not None:
-            stored = np.frombuffer(self.unpacked, self.stored_dtype, int(np.prod(shape)), self.offset).reshape(shape)
-        else:
-            try:
-                stored = np.memmap(self.path, self.stored_dtype, "r", self.offset, shape)
-            except (OSError, ValueError) as error:
-                raise FormatError(f"{self.path}: expected {shape} values after the header; {error}") from error
-        ordered = stored.transpose(np.argsort(self.stored_axes))
-        return np.array(ordered[region], dtype=self.dtype)
+            return np.frombuffer(self.unpacked, self.stored_dtype, int(np.prod(shape)), self.offset).reshape(shape)
+        try:
+            return np.memmap(self.path, self.stored_dtype, "r", self.offset, shape)
+        except (OSError, ValueError) as error:
+            raise FormatError(f"{self.path}: expected {shape} values after the header; {error}") from error
 
 
 def open_mrc(path: str | os.PathLike[str]) -> MrcFile:
