@@ -4,7 +4,7 @@ from tomoset.specimen.amounts import copies_from_mg_per_ml, mg_per_ml_from_copie
 from tomoset.specimen.make import make_specimen, methods_text
 from tomoset.specimen.packing import PackingBox, insert
 from tomoset.specimen.params import Component, SpecimenParams
-from tomoset.specimen.poses import PoseBank, make_pose_bank, solid_points
+from tomoset.specimen.poses import PoseBank, make_pose_bank, scatterer_radius_angstrom, solid_points
 
 STAGE_VERSION = "1"
 
@@ -20,5 +20,6 @@ __all__ = [
     "make_specimen",
     "methods_text",
     "mg_per_ml_from_copies",
+    "scatterer_radius_angstrom",
     "solid_points",
 ]

@@ -9,12 +9,16 @@ from tomoset.model import CompositionRow, Molecules, Progress, Silent, Specimen
 from tomoset.specimen.amounts import mg_per_ml_from_copies, requested
 from tomoset.specimen.packing import PackingBox, insert
 from tomoset.specimen.params import Component, SpecimenParams
-from tomoset.specimen.poses import PoseBank, make_pose_bank
+from tomoset.specimen.poses import (
+    PROTEIN_ANGSTROM3_PER_DALTON,
+    PoseBank,
+    make_pose_bank,
+    scatterer_radius_angstrom,
+)
 from tomoset.structures import Structure
 
 __all__ = ["make_specimen", "methods_text"]
 
-PROTEIN_ANGSTROM3_PER_DALTON = 1.23
 DENSEST_RANDOM_FRACTION = 0.64  # random close packing of equal spheres
 
 
@@ -88,7 +92,7 @@ def methods_text(params: SpecimenParams) -> str:
     return (
         f"Molecules ({amounts or 'none'}) were placed in {params.thickness_angstrom / 10:g} nm of vitreous ice by "
         "random sequential insertion on a voxel grid, the largest species first, in uniformly random orientations, "
-        f"with atoms of different molecules at least {params.clearance_angstrom:g} Å apart and "
+        f"with surfaces of different molecules at least {params.clearance_angstrom:g} Å apart and "
         f"{params.margin_angstrom:g} Å from both surfaces."
     )
 
@@ -138,13 +142,16 @@ def _pack(
     inner = (*size_angstrom_xyz[:2], params.thickness_angstrom - 2 * params.margin_angstrom)
     box = PackingBox.empty(inner, params.packing_voxel_angstrom)
     banks: dict[str, PoseBank] = {}
+    radii = {name: scatterer_radius_angstrom(structures[name]) for name, (copies, _) in asked.items() if copies}
     for name, (copies, _) in asked.items():
         if copies:
-            _check_lateral(run, structures[name], size_angstrom_xyz, params)
+            # The other molecule is not known yet: any of them may come near.
+            keep_off = params.clearance_angstrom + radii[name] + max(radii.values())
+            _check_lateral(run, structures[name], size_angstrom_xyz, keep_off + 4 * params.packing_voxel_angstrom)
             banks[name] = make_pose_bank(
                 structures[name],
                 copies=copies,
-                clearance_angstrom=params.clearance_angstrom,
+                keep_off_angstrom=keep_off,
                 voxel_angstrom=params.packing_voxel_angstrom,
                 n_z=box.shape_zyx[0],
                 rng=rng,
@@ -162,9 +169,9 @@ def _none_of(species: str) -> Molecules:
 
 
 def _check_lateral(
-    run: str, structure: Structure, size_angstrom_xyz: tuple[float, float, float], params: SpecimenParams
+    run: str, structure: Structure, size_angstrom_xyz: tuple[float, float, float], room_angstrom: float
 ) -> None:
-    needed = 2 * structure.radius_angstrom + params.clearance_angstrom + 4 * params.packing_voxel_angstrom
+    needed = 2 * structure.radius_angstrom + room_angstrom
     if needed > min(size_angstrom_xyz[:2]):
         raise PackingError(
             f"{run}: expected a slab of at least {needed:.0f} Å on each side for {structure.name} "

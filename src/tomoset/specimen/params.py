@@ -57,7 +57,8 @@ class SpecimenParams:
     margin_angstrom : float
         Layer under each of the two surfaces that no atom or bead centre enters, Å.
     clearance_angstrom : float
-        Least distance between atom or bead centres of different molecules, Å.
+        Least gap between the surfaces of different molecules, Å: between the balls that their atoms (1.6 Å) or beads
+        (by their mass) stand for.
     packing_voxel_angstrom : float
         Voxel of the grid that keeps molecules apart, Å: finer packs denser and takes longer.
     allow_short : bool
@@ -72,7 +73,7 @@ class SpecimenParams:
     components: tuple[Component, ...]
     thickness_angstrom: float = 1500.0
     margin_angstrom: float = 20.0
-    clearance_angstrom: float = 5.0
+    clearance_angstrom: float = 2.0
     packing_voxel_angstrom: float = 5.0
     allow_short: bool = False
 
@@ -85,7 +86,7 @@ class SpecimenParams:
                 f"expected a margin between 0 and half the ice thickness ({self.thickness_angstrom / 2:g} Å), found "
                 f"{self.margin_angstrom:g} Å"
             )
-        if not 0 < self.clearance_angstrom <= 100:
+        if not 0 <= self.clearance_angstrom <= 100:
             raise ParameterError(f"expected a clearance between 0 and 100 Å, found {self.clearance_angstrom:g} Å")
         if not 2 <= self.packing_voxel_angstrom <= 40:
             raise ParameterError(f"expected a packing voxel of 2 to 40 Å, found {self.packing_voxel_angstrom:g} Å")

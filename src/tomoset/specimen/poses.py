@@ -9,12 +9,13 @@ from tomoset.geometry import random_rotations
 from tomoset.specimen.raster import Raster
 from tomoset.structures import Structure
 
-__all__ = ["PoseBank", "make_pose_bank", "solid_points"]
+__all__ = ["PROTEIN_ANGSTROM3_PER_DALTON", "PoseBank", "make_pose_bank", "scatterer_radius_angstrom", "solid_points"]
 
+PROTEIN_ANGSTROM3_PER_DALTON = 1.23  # 1.35 g/cm3
 SEAL_ANGSTROM = 8.0  # beyond two spreads of an atom or bead: closes a cage's pores, which let no molecule pass
 CAVITY_GRID_ANGSTROM = 4.0
-MOST_POSES = 256
-MOST_POINTS_ALL_POSES = 5_000_000
+FEWEST_POSES, MOST_POSES = 32, 256
+POINTS_FOR_MANY_POSES, POSES_OF_BIG_SPECIES = 200_000, 128  # rasterising costs by the point
 
 Floats = NDArray[np.float64]
 
@@ -51,25 +52,44 @@ def make_pose_bank(
     structure: Structure,
     *,
     copies: int,
-    clearance_angstrom: float,
+    keep_off_angstrom: float,
     voxel_angstrom: float,
     n_z: int,
     rng: np.random.Generator,
 ) -> PoseBank:
     """Rasterise a species in uniformly random rotations and sub-voxel offsets.
 
+    Parameters
+    ----------
+    structure : Structure
+        The species.
+    copies : int
+        How many will be placed: more copies get more poses.
+    keep_off_angstrom : float
+        Least distance from the centre of one of its atoms or beads to that of another molecule's, Å.
+    voxel_angstrom : float
+        Edge of a voxel, Å.
+    n_z : int
+        Height of the ice, voxels.
+    rng : numpy.random.Generator
+        Source of rotations and offsets.
+
+    Returns
+    -------
+    PoseBank
+
     Notes
     -----
-    A voxel is taken when its centre lies within ``clearance + voxel · √3 / 2`` of an atom or bead. An atom of another
+    A voxel is taken when its centre lies within ``keep_off + voxel · √3 / 2`` of an atom or bead. An atom of another
     molecule is never more than ``voxel · √3 / 2`` from the centre of its own voxel, so that a voxel which is not
-    taken keeps them ``clearance`` apart.
+    taken keeps them ``keep_off`` apart.
     """
     points = solid_points(structure) / voxel_angstrom
-    n_poses = int(np.clip(4 * copies, 32, MOST_POSES))
-    n_poses = max(16, min(n_poses, MOST_POINTS_ALL_POSES // len(points)))
+    affordable = max(POSES_OF_BIG_SPECIES, POINTS_FOR_MANY_POSES // len(points))
+    n_poses = min(max(FEWEST_POSES, 4 * copies), MOST_POSES, affordable)
     rotations = random_rotations(n_poses, rng)
     offsets = rng.random((n_poses, 3)) - 0.5
-    reach = clearance_angstrom / voxel_angstrom + np.sqrt(3.0) / 2
+    reach = keep_off_angstrom / voxel_angstrom + np.sqrt(3.0) / 2
     probes, runs, z_ranges = [], [], []
     for rotation, offset in zip(rotations, offsets, strict=True):
         placed_zyx = (points @ rotation.T + offset)[:, ::-1]
@@ -85,6 +105,12 @@ def make_pose_bank(
         np.array(z_ranges, dtype=np.int64),
     )
     return PoseBank(rotations, offsets, raster)
+
+
+def scatterer_radius_angstrom(structure: Structure) -> float:
+    """Radius of the ball that one atom or bead of a molecule stands for, from its share of the mass, Å."""
+    volume = structure.mass_kda * 1e3 * PROTEIN_ANGSTROM3_PER_DALTON / len(structure.positions_angstrom_xyz)
+    return float(np.cbrt(3 * volume / (4 * np.pi)))
 
 
 def solid_points(structure: Structure) -> Floats:
