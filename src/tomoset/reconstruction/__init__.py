@@ -1,1 +1,15 @@
-"""Tilt series to tomograms."""
+"""Tilt series to tomograms: weighted back-projection, CTF correction, denoising, and how good a tomogram is."""
+
+from tomoset.reconstruction.back_projection import back_project_views
+from tomoset.reconstruction.params import ReconstructionParams
+from tomoset.reconstruction.wbp import methods_text, reconstruct
+
+STAGE_VERSION = "1"
+
+__all__ = [
+    "STAGE_VERSION",
+    "ReconstructionParams",
+    "back_project_views",
+    "methods_text",
+    "reconstruct",
+]

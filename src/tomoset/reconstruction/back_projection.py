@@ -1,0 +1,190 @@
+"""Views in the frame of the tilt axis to a volume: the sum over views of what lies on the rays through each voxel."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.errors import GeometryError
+from tomoset.geometry import TiltGeometry
+from tomoset.reconstruction.plan import RowFrame, aligned_from_specimen
+
+__all__ = ["back_project_blocks", "back_project_planes", "back_project_views", "blocks_of", "run_jobs"]
+
+Report = Callable[[int, int], None]
+
+
+def run_jobs(jobs: list[Callable[[], None]], workers: int, report: Report) -> None:
+    """Run independent jobs in threads (the kernels release Python's lock) and say after each how many are done."""
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        futures = [pool.submit(job) for job in jobs]
+        try:
+            for done, future in enumerate(futures, start=1):
+                future.result()
+                report(done, len(jobs))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def blocks_of(n_v: int) -> int:
+    """Blocks of 128 y that hold ``n_v`` samples along the tilt axis."""
+    from tomoset.reconstruction import _kernels
+
+    return -(-n_v // _kernels.ROWS_Y)
+
+
+def back_project_blocks(
+    rows: NDArray[np.float32],
+    frame: RowFrame,
+    y_tilt_deg: NDArray[np.float64],
+    volume_zyx: NDArray[np.float32],
+    *,
+    y_first: int,
+    workers: int,
+    report: Report,
+) -> None:
+    """Fill ``volume_zyx[:, y_first:]`` as far as the blocks reach, for views tilted about y alone.
+
+    Parameters
+    ----------
+    rows : (blocks, tilts, u, 128) array of float32
+        Filtered views, C order, the number of tilts a multiple of four (rows of zeros fill it).
+    frame : RowFrame
+    y_tilt_deg : (n,) array of float64
+        Tilts of the views; n may be smaller than the padded number.
+    volume_zyx : (z, y, x) array of float32
+        Overwritten where the blocks lie; voxel N // 2 is on the tilt axis.
+    y_first : int
+        Where the first block lies, a multiple of 128.
+    workers : int
+        Threads; the result does not depend on it.
+    report : callable
+        Called with (jobs done, jobs) after each.
+    """
+    from tomoset.reconstruction import _kernels
+
+    tilt = np.zeros(rows.shape[1])
+    tilt[: y_tilt_deg.size] = np.deg2rad(y_tilt_deg)
+    a_voxel = frame.step_v_angstrom / frame.step_u_angstrom
+    cos_rows, sin_rows = np.cos(tilt) * a_voxel, np.sin(tilt) * a_voxel
+    n_y, n_x = volume_zyx.shape[1:]
+
+    def job(block: int, x_first: int) -> Callable[[], None]:
+        y = y_first + block * _kernels.ROWS_Y
+        flat = rows[block].reshape(-1)
+        return lambda: _kernels.back_project_tile(
+            flat, frame.n_u, cos_rows, sin_rows, float(frame.centre_u), volume_zyx, y, x_first
+        )
+
+    jobs = [
+        job(block, x_first)
+        for block in range(rows.shape[0])
+        if y_first + block * _kernels.ROWS_Y < n_y
+        for x_first in range(0, n_x, _kernels.TILE_X)
+    ]
+    run_jobs(jobs, workers, report)
+
+
+def back_project_planes(
+    rows: NDArray[np.float32],
+    frame: RowFrame,
+    geometry: TiltGeometry,
+    volume_zyx: NDArray[np.float32],
+    *,
+    workers: int,
+    report: Report,
+) -> None:
+    """Fill ``volume_zyx`` for any geometry, bilinear and voxel by voxel (some ten times slower).
+
+    ``rows`` as in :func:`back_project_blocks`; views reach beyond the volume by what ``x_tilt`` moves them.
+    """
+    from tomoset.reconstruction import _kernels
+
+    n_tilts = geometry.n_tilts
+    views = np.ascontiguousarray(rows[:, :n_tilts].transpose(1, 2, 0, 3)).reshape(n_tilts, rows.shape[2], -1)
+    turn = aligned_from_specimen(geometry)
+    to_u = np.ascontiguousarray(turn[:, 0] * (frame.step_v_angstrom / frame.step_u_angstrom))
+    to_v = np.ascontiguousarray(turn[:, 1])
+
+    def job(z: int) -> Callable[[], None]:
+        return lambda: _kernels.back_project_general(
+            views, to_u, to_v, float(frame.centre_u), float(frame.centre_v), volume_zyx, z
+        )
+
+    run_jobs([job(z) for z in range(volume_zyx.shape[0])], workers, report)
+
+
+def back_project_views(
+    views_nuv: NDArray[np.float32],
+    y_tilt_deg: NDArray[np.float64],
+    shape_zyx: tuple[int, int, int],
+    *,
+    oversampling: int = 1,
+    workers: int = 1,
+) -> NDArray[np.float32]:
+    """Plain back-projection of views whose tilt axis is their second axis.
+
+    Parameters
+    ----------
+    views_nuv : (n, u, v) array of float32
+        Views; sample u // 2 lies on the tilt axis, v has one sample a voxel.
+    y_tilt_deg : (n,) array of float64
+        Tilts, degrees.
+    shape_zyx : tuple of int
+        Shape of the volume; its y must be the number of v samples. Voxel N // 2 is on the axis.
+    oversampling : int
+        Samples a voxel along u.
+    workers : int
+
+    Returns
+    -------
+    (z, y, x) array of float32
+        ``Σ_t view_t(x cos t + z sin t, y)``, linearly interpolated along u, zero outside the views.
+
+    Raises
+    ------
+    GeometryError
+        If the shapes do not match.
+    """
+    tilt = np.asarray(y_tilt_deg, dtype=np.float64)
+    if views_nuv.ndim != 3 or views_nuv.shape[0] != tilt.size or views_nuv.shape[2] != shape_zyx[1]:
+        raise GeometryError(
+            f"expected views of shape ({tilt.size}, u, {shape_zyx[1]}) for a volume of {shape_zyx}, "
+            f"found {views_nuv.shape}"
+        )
+    n_u = views_nuv.shape[1]
+    reach = np.abs(np.cos(np.deg2rad(tilt))) * (shape_zyx[2] / 2 + 1) + np.abs(np.sin(np.deg2rad(tilt))) * (
+        shape_zyx[0] / 2 + 1
+    )
+    half = max(n_u // 2 + 1, int(np.ceil(reach.max() * oversampling)) + 1)
+    frame = RowFrame(
+        n_u=2 * half + 3,
+        n_v=shape_zyx[1],
+        centre_u=half,
+        centre_v=shape_zyx[1] // 2,
+        step_u_angstrom=1 / oversampling,
+        step_v_angstrom=1.0,
+    )
+    rows = pack_views(views_nuv, frame)
+    volume = np.empty(shape_zyx, np.float32)
+    back_project_blocks(rows, frame, tilt, volume, y_first=0, workers=workers, report=_say_nothing)
+    return volume
+
+
+def pack_views(views_nuv: NDArray[np.float32], frame: RowFrame) -> NDArray[np.float32]:
+    """Views (n, u, v), centred at u // 2, to the kernel's order (blocks, tilts to a multiple of 4, u, 128 y)."""
+    from tomoset.reconstruction import _kernels
+
+    n, n_u, n_v = views_nuv.shape
+    rows = np.zeros((blocks_of(n_v), n + -n % 4, frame.n_u, _kernels.ROWS_Y), np.float32)
+    first = frame.centre_u - n_u // 2
+    for block in range(rows.shape[0]):
+        part = views_nuv[:, :, block * _kernels.ROWS_Y : (block + 1) * _kernels.ROWS_Y]
+        rows[block, :n, first : first + n_u, : part.shape[2]] = part
+    return rows
+
+
+def _say_nothing(done: int, total: int) -> None:
+    del done, total
