@@ -73,17 +73,6 @@ class PaddedFrame:
         """
         pixel_y, pixel_x = self.fine_pixel_yx_angstrom
         last = [(n - 1 + 2 * self.taper) * self.pixel_size_angstrom for n in self.shape_yx]
-        padded, fine = np.asarray(self.padded_yx, np.float64), np.asarray(self.fine_yx, np.float64)
-        return np.asarray(padded / fine * self.pixel_size_angstrom, dtype=np.float64)
-
-    @property
-    def field_yx(self) -> Floats:
-        """First y, last y, first x, last x of the tapered image, in resampled pixels of the padded one.
-
-        A pixel at the beginning and two at the end belong to the splines that reach beyond.
-        """
-        pixel_y, pixel_x = self.fine_pixel_yx_angstrom
-        last = [(n - 1 + 2 * self.taper) * self.pixel_size_angstrom for n in self.shape_yx]
         return np.array([1, last[0] / pixel_y - 2, 1, last[1] / pixel_x - 2])
 
 
@@ -111,7 +100,7 @@ class RowFrame:
     @property
     def u_angstrom(self) -> Floats:
         """Positions of the samples across the axis, from the specimen's origin."""
-        return (np.arange(self.n_u) - self.centre_u) * self.step_u_angstrom
+        return np.asarray((np.arange(self.n_u) - self.centre_u) * self.step_u_angstrom, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
