@@ -21,7 +21,7 @@ def test_an_unknown_key_inside_a_list_of_tables_is_refused() -> None:
     text = (
         'name = "x"\n[[objects]]\nname = "a"\nstructure = "apoferritin"\nradius_angstrom = 60.0\ncolour = "#000000"\n'
     )
-    with pytest.raises(RecipeError, match="unknown key 'colour'.*'color'"):
+    with pytest.raises(RecipeError, match=r"unknown key 'colour'.*'color'"):
         read_recipe(text)
 
 
@@ -47,7 +47,7 @@ def test_overrides_reach_nested_tables() -> None:
 
 
 def test_an_override_without_a_value_is_refused() -> None:
-    with pytest.raises(RecipeError, match="table.key=value"):
+    with pytest.raises(RecipeError, match=r"table\.key=value"):
         load_recipe("tiny", ("seed",))
 
 

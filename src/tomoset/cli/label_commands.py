@@ -54,12 +54,27 @@ def score(
 
 def convert(
     source: Path = typer.Argument(..., help="File to read: .aln, .xf (with .tlt beside it), RELION star, copick json."),
-    target: Path = typer.Argument(..., help="File to write; its ending says the format."),
-    pixel_size: float | None = typer.Option(None, help="Pixel size of the tilt images, Å (alignments)."),
+    target: Path = typer.Argument(..., help=".aln, .xf, .star, or the folder of a copick project."),
+    pixel_size: float | None = typer.Option(None, help="Pixel size of the tilt images, Å."),
+    image_size: str = typer.Option("", help="Size of the tilt images, WIDTHxHEIGHT, when the source lacks it."),
     tomogram: Path | None = typer.Option(None, help="OME-Zarr tomogram the picks belong to (picks)."),
-    name: str = typer.Option("", help="Tomogram's or object's name in the target, when the source has none."),
+    name: str = typer.Option("", help="Name of the object, for picks of a star."),
 ) -> None:
     """Convert picks or an alignment between programs' formats."""
+    import re
+
+    from tomoset.errors import ParameterError
     from tomoset.workflow.converting import convert_file
 
-    typer.echo(convert_file(source, target, pixel_size_angstrom=pixel_size, tomogram=tomogram, name=name))
+    size = re.fullmatch(r"(\d+)x(\d+)", image_size)
+    if image_size and size is None:
+        raise ParameterError(f"--image-size: expected WIDTHxHEIGHT such as 5760x4092, found {image_size!r}")
+    done = convert_file(
+        source,
+        target,
+        pixel_size_angstrom=pixel_size,
+        image_size_xy=None if size is None else (int(size[1]), int(size[2])),
+        tomogram=tomogram,
+        name=name,
+    )
+    typer.echo(done)

@@ -17,7 +17,6 @@ __all__ = ["write_release"]
 _WRITERS: dict[str, Callable[[Path, RunToRelease], None]] = {
     "copick": layouts.write_copick_run,
     "mrc": layouts.write_mrc_run,
-    "star": layouts.write_relion_run,
     "imod": layouts.write_imod_run,
     "aretomo": layouts.write_aretomo_run,
 }
@@ -51,19 +50,23 @@ def write_release(
         If it cannot be written.
     """
     picks_per_run: dict[str, dict[str, int]] = {}
+    for_relion: list[RunToRelease] = []  # sources and labels, no volumes: small
     with atomic_path(out) as root:
         root.mkdir()
         if "copick" in info.formats:
             layouts.write_copick_config(root, info)
         for run in runs:
             for name in info.formats:
-                _WRITERS[name](root, run)
+                if name == "star":
+                    for_relion.append(run)
+                else:
+                    _WRITERS[name](root, run)
             picks_per_run[run.series.run] = {p.object_name: len(p) for labels in run.labels for p in labels.picks}
             progress.step("release", len(picks_per_run), n_runs)
         if not picks_per_run:
             raise InputMissingError("expected at least one run to release, found none")
         if "star" in info.formats:
-            layouts.finish_relion(root)
+            layouts.write_relion(root, for_relion, info)
         write_text_atomic(root / "README.md", card_text(info, picks_per_run))
         write_json_atomic(root / "dataset.json", _document(info, picks_per_run))
         files = write_manifest(root)

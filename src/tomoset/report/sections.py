@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,21 +95,21 @@ def draw_section(
     return height
 
 
-def _show(axes: object, image_yx: NDArray[np.float32]) -> None:
+def _show(axes: Any, image_yx: NDArray[np.float32]) -> None:
     from scipy.ndimage import gaussian_filter
 
     smooth = gaussian_filter(image_yx, 0.7)
     low, high = np.percentile(smooth, (1.0, 99.5))
-    axes.imshow(smooth, cmap="gray", vmin=low, vmax=high, origin="lower", interpolation="bilinear")  # type: ignore[attr-defined]
-    axes.set_axis_off()  # type: ignore[attr-defined]
+    axes.imshow(smooth, cmap="gray", vmin=low, vmax=high, origin="lower", interpolation="bilinear")
+    axes.set_axis_off()
 
 
-def _scale_bar(axes: object, voxel_size_angstrom: float) -> None:
+def _scale_bar(axes: Any, voxel_size_angstrom: float) -> None:
     from matplotlib.patches import Rectangle
 
     length = _SCALE_BAR_ANGSTROM / voxel_size_angstrom
     for shade, grow in (("white", 1.5), ("black", 0.0)):
-        axes.add_patch(Rectangle((10 - grow, 10 - grow), length + 2 * grow, 5 + 2 * grow, color=shade))  # type: ignore[attr-defined]
+        axes.add_patch(Rectangle((10 - grow, 10 - grow), length + 2 * grow, 5 + 2 * grow, color=shade))
     axes.text(
         10 + length / 2,
         18,
@@ -116,18 +117,18 @@ def _scale_bar(axes: object, voxel_size_angstrom: float) -> None:
         ha="center",
         va="bottom",
         fontsize=9,
-        color="black",  # type: ignore[attr-defined]
+        color="black",
         bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
     )
 
 
 def _arrowheads(
-    axes: object, points_xy: NDArray[np.float64], radius: float, color_rgba: tuple[int, int, int, int], label: str
+    axes: Any, points_xy: NDArray[np.float64], radius: float, color_rgba: tuple[int, int, int, int], label: str
 ) -> None:
     """Triangles that point at the particles from the upper left, their tips just outside the particle."""
     color = tuple(c / 255 for c in color_rgba)
     away = (radius + 5.0) / np.sqrt(2.0)
-    axes.scatter(  # type: ignore[attr-defined]
+    axes.scatter(
         points_xy[:, 0] - away,
         points_xy[:, 1] + away,
         marker=_arrowhead(),
@@ -139,7 +140,7 @@ def _arrowheads(
     )
 
 
-def _arrowhead() -> object:
+def _arrowhead() -> Any:
     from matplotlib.path import Path as Outline
 
     # Tip at the marker's origin, body towards the upper left.

@@ -61,18 +61,19 @@ def _run_problems(layout: ProjectLayout, run: str) -> Iterator[str]:
                 f"its metadata say {grid.voxel_size_angstrom:g} Å"
             )
     known = {item.name for item in read_config(layout.copick_config).objects}
-    for entry in list_picks(layout.root, run):
-        if entry.object_name not in known:
-            yield f"{run}: picks of {entry.object_name}, which copick_config.json does not know"
-        stored = read_picks(entry.path)
+    for picks_entry in list_picks(layout.root, run):
+        name = picks_entry.path.name
+        if picks_entry.object_name not in known:
+            yield f"{run}: picks of {picks_entry.object_name}, which copick_config.json does not know"
+        stored = read_picks(picks_entry.path)
         size = stored.voxel_size_angstrom
-        grid = sizes.get(round(size, 3)) if size is not None else None
-        if grid is None:
-            yield f"{run}: {entry.path.name} was made on a tomogram of {size} Å, which is not here"
+        tomogram_grid = None if size is None else sizes.get(round(size, 3))
+        if tomogram_grid is None:
+            yield f"{run}: {name} was made on a tomogram of {size} Å, which is not here"
         else:
-            outside = int(np.count_nonzero(~grid.contains(stored.picks.positions_angstrom_xyz)))
+            outside = int(np.count_nonzero(~tomogram_grid.contains(stored.picks.positions_angstrom_xyz)))
             if outside:
-                yield f"{run}: {outside} of {len(stored.picks)} picks of {entry.path.name} lie outside the tomogram"
+                yield f"{run}: {outside} of {len(stored.picks)} picks of {name} lie outside the tomogram"
 
 
 def _series_problems(layout: ProjectLayout, run: str) -> Iterator[str]:

@@ -121,8 +121,8 @@ class Recipe:
             missing = [c.species for c in self.specimen.components if c.species not in names]
             if missing:
                 raise RecipeError(
-                    f"specimen.components names {', '.join(missing)}, but [[objects]] has {', '.join(names) or 'none'}; "
-                    "add an [[objects]] table for each species"
+                    f"specimen.components names {', '.join(missing)}, which [[objects]] does not "
+                    f"(it has {', '.join(names) or 'none'}); add an [[objects]] table for each species"
                 )
 
     @property
@@ -145,7 +145,7 @@ class Recipe:
         )
 
     def run_names(self) -> tuple[str, ...]:
-        """Names of the series to simulate: TS001, TS002 …"""
+        """Names of the series to simulate, counted from TS001."""
         return tuple(f"TS{i:03d}" for i in range(1, self.n_series + 1))
 
 

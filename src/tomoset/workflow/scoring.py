@@ -64,7 +64,9 @@ def score_project(
             f"expected truth at {truth_root}/RUN/truth.json, found none; measured data have no truth"
         )
     layout = ProjectLayout(predicted_root)
-    predicted, truths, objects = [], [], ()
+    predicted: list[Labels] = []
+    truths: list[Labels] = []
+    objects: tuple[PickableObject, ...] = ()
     for run in runs:
         truth = load_truth(truth_root / run)
         objects = truth.objects
@@ -137,7 +139,8 @@ def score_document(scored: ScoredProject) -> dict[str, Any]:
 
 def score_table(scored: ScoredProject) -> str:
     """Scores as a table for the terminal."""
-    header = f"{'object':<16}{'truth':>6}{'picks':>6}{'F1':>7}{'prec.':>7}{'recall':>7}{'AP':>7}{'F4':>7}{'loc. Å':>8}{'angle °':>8}"
+    widths = {"truth": 6, "picks": 6, "F1": 7, "prec.": 7, "recall": 7, "AP": 7, "F4": 7, "loc. Å": 8, "angle °": 8}
+    header = f"{'object':<16}" + "".join(f"{name:>{width}}" for name, width in widths.items())
     rows = [header]
     for c in scored.score.classes:
         average = c.curve.average_precision if c.curve else math.nan

@@ -90,11 +90,9 @@ def _run_status(layout: ProjectLayout, run: str, done: list[bool]) -> RunStatus:
             facts["defocus_angstrom"] = middle.ctf.defocus_angstrom
         if series.geometry is not None:
             facts["tilt_axis_deg"] = float(np.median(series.geometry.z_rot_deg))
-            facts |= {
-                "alignment_residual_angstrom": value
-                for name, value in (series.diagnostics or {}).items()
-                if name == "alignment.residual_angstrom"
-            }
+            residual = (series.diagnostics or {}).get("alignment.residual_angstrom")
+            if residual is not None:
+                facts["alignment_residual_angstrom"] = residual
     return RunStatus(
         run=run,
         steps_done=sum(done),

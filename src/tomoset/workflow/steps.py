@@ -9,8 +9,8 @@ from typing import Any
 from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen
 from tomoset.formats.atomic import atomic_path
 from tomoset.model import Progress, Resources, stream
+from tomoset.release import write_aretomo_alignment, write_imod_alignment
 from tomoset.workflow import label_files, raw_files, tomogram_files
-from tomoset.workflow.alignment_exports import export_alignment
 from tomoset.workflow.keys import raw_fingerprint
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import load_structures, templates
@@ -104,7 +104,8 @@ def _align(context: StepContext) -> list[Path]:
     folder = context.layout.series(context.run)
     series = load_series(folder, "ctf.json")
     aligned = alignment.align(series, context.recipe.alignment, resources=context.resources, progress=context.progress)
-    return [save_series(folder / "series.json", aligned), *export_alignment(folder, aligned)]
+    aln = write_aretomo_alignment(folder / f"{aligned.run}.aln", aligned)
+    return [save_series(folder / "series.json", aligned), *write_imod_alignment(folder, aligned), aln]
 
 
 def _reconstruct(context: StepContext) -> list[Path]:

@@ -7,8 +7,9 @@ from tomoset.errors import InputMissingError
 from tomoset.formats.atomic import write_json_atomic
 from tomoset.formats.ome_zarr import open_volume_zarr, write_volume_zarr
 from tomoset.model import Progress, Tomogram
+from tomoset.release.layouts import tomogram_facts
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.series_files import geometry_from_json, geometry_to_json
+from tomoset.workflow.series_files import geometry_from_json
 
 __all__ = ["load_tomogram", "save_tomogram"]
 
@@ -27,15 +28,7 @@ def save_tomogram(layout: ProjectLayout, tomogram: Tomogram, progress: Progress)
         written.append(path)
         progress.step("write tomogram", i + 1, len(sources))
     facts = _facts_path(layout, tomogram.run, voxel, tomogram.kind)
-    write_json_atomic(
-        facts,
-        {
-            "contrast": tomogram.contrast,
-            "ctf_corrected": tomogram.ctf_corrected,
-            "tilt_indices": list(tomogram.tilt_indices),
-            "geometry": geometry_to_json(tomogram.geometry),
-        },
-    )
+    write_json_atomic(facts, tomogram_facts(tomogram))
     return [*written, facts]
 
 

@@ -35,7 +35,7 @@ def save_truth(folder: Path, truth: SeriesTruth) -> list[Path]:
         arrays[f"positions_{i}"] = molecules.positions_angstrom_xyz
         arrays[f"rotations_{i}"] = molecules.rotations
     with atomic_path(poses_path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
     write_json_atomic(json_path, document)
     return [json_path, poses_path]
 
