@@ -73,7 +73,7 @@ def test_molecules_far_apart_in_height_keep_their_own_defocus():
 def test_a_few_heights_interpolate_every_ctf(lowest, span, pixel):
     nodes = height_nodes(lowest, lowest + span, pixel, 300.0)
     heights = np.linspace(lowest, lowest + span, 17)
-    k = np.linspace(0, np.sqrt(0.5) / pixel, 60)
+    k = np.linspace(0, min(np.sqrt(0.5) / pixel, 0.25), 60)
     optics = {"voltage_kv": 300.0, "cs_mm": 2.7, "amplitude_contrast": 0.07}
     exact = np.array([ctf(k, 35000 + h, **optics) for h in heights])
     combined = height_weights(nodes, heights) @ np.array([ctf(k, 35000 + node, **optics) for node in nodes])

@@ -19,14 +19,23 @@ def draw_gain(shape_yx: tuple[int, int], spread: float, seed: int) -> NDArray[np
 
     Half of the variance varies slowly over the sensor, half from pixel to pixel.
     """
-    from scipy.ndimage import gaussian_filter
-
     rng = stream(seed, "image", "camera", "gain")
-    fine = rng.standard_normal(shape_yx)
-    slow = gaussian_filter(rng.standard_normal(shape_yx), sigma=max(shape_yx) / 16, mode="wrap")
-    pattern = (fine + slow / slow.std()) / math.sqrt(2)
-    gain_yx = 1 + spread * np.clip(pattern, -4, 4)
-    return np.asarray(gain_yx / gain_yx.mean(), dtype=np.float32)
+    fine = rng.standard_normal(shape_yx, dtype=np.float32)
+    slow = _slow_pattern(shape_yx, rng)
+    gain_yx = 1 + np.float32(spread) * np.clip((fine + slow) / np.float32(math.sqrt(2)), -4, 4)
+    return np.asarray(gain_yx / gain_yx.mean(dtype=np.float64), dtype=np.float32)
+
+
+def _slow_pattern(shape_yx: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Sum of the longest plane waves with random phases, variance 1."""
+    phase_y, phase_x = (2 * np.pi * np.arange(n) / n for n in shape_yx)
+    pattern_yx = np.zeros(shape_yx, dtype=np.float32)
+    waves = [(j, i) for j in range(-2, 3) for i in range(3) if i > 0 or j > 0]
+    for j, i in waves:
+        turn = rng.uniform(0, 2 * np.pi)
+        row, column = np.exp(1j * (i * phase_x + turn)), np.exp(1j * j * phase_y)
+        pattern_yx += (column.real[:, None] * row.real - column.imag[:, None] * row.imag).astype(np.float32)
+    return pattern_yx / np.float32(math.sqrt(len(waves) / 2))
 
 
 def draw_hot_pixels(

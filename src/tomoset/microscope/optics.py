@@ -12,12 +12,14 @@ from tomoset.microscope.field import Canvas
 from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.projection import MoleculeTransform, project_molecules
 from tomoset.model import Molecules
-from tomoset.physics import ctf, interaction_parameter_per_volt_angstrom, rfft_frequency_2d, wavelength_angstrom
+from tomoset.physics import ctf_float32, interaction_parameter_per_volt_angstrom, rfft_frequency_2d, wavelength_angstrom
 
 __all__ = ["View", "height_nodes", "height_weights", "ice_spectrum", "molecule_spectrum"]
 
 # Largest error of a CTF interpolated between heights; the full swing of a CTF is 2.
 _CTF_TOLERANCE = 1e-3
+# ... as far as this spacing; finer detail hardly outlives the first exposure (critical dose 5 e⁻/Å²).
+_FINEST_ANGSTROM = 4.0
 _COPIES_AT_ONCE = 256
 _ICE_PIXEL_ANGSTROM, _ICE_PATH_ANGSTROM = 10.0, 1800.0  # what params.ice_phase_noise refers to
 
@@ -36,10 +38,10 @@ class View:
 def height_nodes(
     lowest_angstrom: float, highest_angstrom: float, pixel_size_angstrom: float, voltage_kv: float
 ) -> Floats:
-    """Heights between which a CTF is interpolated to 1e-3.
+    """Heights between which a CTF is interpolated to 1e-3, as far as the image's corner frequency or 1/(4 Å).
 
-    Chebyshev nodes: the interpolation of a sine of amplitude 1 and half range b (here ``π λ k² H`` in the corner of
-    the image's spectrum, H half the range of heights) by n of them errs by at most ``2 (b / 2)ⁿ / n!``.
+    Chebyshev nodes: the interpolation of a sine of amplitude 1 and half range b (here ``π λ k² H`` at the largest
+    frequency, H half the range of heights) by n of them errs by at most ``2 (b / 2)ⁿ / n!``.
 
     Returns
     -------
@@ -47,7 +49,8 @@ def height_nodes(
         Camera-frame heights, Å.
     """
     half_range = 0.5 * (highest_angstrom - lowest_angstrom)
-    b = math.pi * wavelength_angstrom(voltage_kv) * 0.5 / pixel_size_angstrom**2 * half_range
+    largest_k2 = min(0.5 / pixel_size_angstrom**2, 1 / _FINEST_ANGSTROM**2)
+    b = math.pi * wavelength_angstrom(voltage_kv) * largest_k2 * half_range
     n = 1
     while 2 * (b / 2) ** n / math.factorial(n) > _CTF_TOLERANCE:
         n += 1
@@ -151,7 +154,7 @@ def molecule_spectrum(
             species.stamp(planes_hyx, species_weights[:, first : first + at_once])
         for node, plane_yx in zip(nodes[first : first + at_once], planes_hyx, strict=True):
             transfer = _transfer(view.defocus_angstrom + params.defocus_hand * float(node), params, canvas)
-            spectrum += rfft2(plane_yx, workers=workers) * (2 * sigma * transfer).astype(np.float32)
+            spectrum += rfft2(plane_yx, workers=workers) * (np.float32(2 * sigma) * transfer)
     return spectrum
 
 
@@ -176,19 +179,19 @@ def ice_spectrum(
     scale = _ICE_PIXEL_ANGSTROM / canvas.pixel_size_angstrom * math.sqrt(path_angstrom / _ICE_PATH_ANGSTROM)
     phase_yx = rng.standard_normal(canvas.shape_yx, dtype=np.float32)
     transfer = _transfer(defocus_angstrom, params, canvas)
-    return rfft2(phase_yx, workers=workers) * (2 * params.ice_phase_noise * scale * transfer).astype(np.float32)
+    return rfft2(phase_yx, workers=workers) * (np.float32(2 * params.ice_phase_noise * scale) * transfer)
 
 
 @lru_cache(maxsize=1)
-def _frequency(shape_yx: tuple[int, int], pixel_size_angstrom: float) -> Floats:
+def _frequency(shape_yx: tuple[int, int], pixel_size_angstrom: float) -> NDArray[np.float32]:
     """Frequencies of the canvas, kept between views."""
-    frequency = rfft_frequency_2d(shape_yx, pixel_size_angstrom)
+    frequency = rfft_frequency_2d(shape_yx, pixel_size_angstrom).astype(np.float32)
     frequency.flags.writeable = False
     return frequency
 
 
-def _transfer(defocus_angstrom: float, params: MicroscopeParams, canvas: Canvas) -> Floats:
-    return ctf(
+def _transfer(defocus_angstrom: float, params: MicroscopeParams, canvas: Canvas) -> NDArray[np.float32]:
+    return ctf_float32(
         _frequency(canvas.shape_yx, canvas.pixel_size_angstrom),
         defocus_angstrom,
         voltage_kv=params.voltage_kv,

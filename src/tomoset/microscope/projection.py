@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,10 +82,8 @@ def _undo_voxel_mean(volume_zyx: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(irfftn(transform, volume_zyx.shape), dtype=np.float32)
 
 
-def _lattice_axis(array: NDArray[np.generic], axis: int, reach: int) -> NDArray[np.complexfloating]:
-    """Transform one axis on the oversampled lattice, centre at index n // 2, and keep frequencies −reach … reach."""
-    from scipy.fft import fft
-
+def _centred_at_zero(array: NDArray[Any], axis: int) -> NDArray[Any]:
+    """Pad one axis to the oversampled length, with the centre (index n // 2) moved to index 0."""
     n = array.shape[axis]
     padded_shape = list(array.shape)
     padded_shape[axis] = _OVERSAMPLING * n
@@ -92,8 +91,23 @@ def _lattice_axis(array: NDArray[np.generic], axis: int, reach: int) -> NDArray[
     source, target = np.moveaxis(array, axis, 0), np.moveaxis(padded, axis, 0)
     target[: n - n // 2] = source[n // 2 :]
     target[_OVERSAMPLING * n - n // 2 :] = source[: n // 2]
-    transform = fft(padded, axis=axis, overwrite_x=True)
-    return np.take(transform, np.arange(-reach, reach + 1), axis=axis, mode="wrap")
+    return padded
+
+
+def _lattice(volume_zyx: NDArray[np.float32], reach: int) -> NDArray[np.complex64]:
+    """Oversampled transform at frequencies −reach … reach in z and y, −2 … reach in x.
+
+    Axis by axis, each cut before the next, so that the whole padded volume never exists.
+    """
+    from scipy.fft import fft, rfft
+
+    positive = rfft(_centred_at_zero(volume_zyx, 2), axis=2)[:, :, : reach + 1]
+    mirrored = np.conj(positive[:, :, _WIDTH // 2 : 0 : -1])
+    lattice = np.concatenate([mirrored, positive], axis=2)
+    for axis in (1, 0):
+        transform = fft(_centred_at_zero(lattice, axis), axis=axis, overwrite_x=True)
+        lattice = np.take(transform, np.arange(-reach, reach + 1), axis=axis, mode="wrap")
+    return np.asarray(lattice, dtype=np.complex64)
 
 
 def transform_molecule(structure: Structure, pixel_size_angstrom: float) -> MoleculeTransform:
@@ -109,11 +123,10 @@ def transform_molecule(structure: Structure, pixel_size_angstrom: float) -> Mole
     volume_zyx *= (correction[:, None, None] * correction[None, :, None] * correction[None, None, :]).astype(np.float32)
     step = 1 / (_OVERSAMPLING * n * voxel)
     reach = math.ceil(math.sqrt(0.5) / pixel_size_angstrom / step) + _WIDTH // 2
-    half = _lattice_axis(volume_zyx, 2, reach)[:, :, reach - _WIDTH // 2 :]
-    lattice = _lattice_axis(_lattice_axis(half, 1, reach), 0, reach)
+    lattice = _lattice(volume_zyx * np.float32(voxel**3), reach)
     extent = max(n * voxel, 2 * structure.radius_angstrom)
     return MoleculeTransform(
-        lattice_zyx=np.ascontiguousarray(lattice * np.float32(voxel**3), dtype=np.complex64),
+        lattice_zyx=np.ascontiguousarray(lattice),
         first_zyx=(-reach, -reach, -(_WIDTH // 2)),
         lattice_step_per_angstrom=step,
         box_pixels=2 * math.ceil(0.5 * extent / pixel_size_angstrom + 2),

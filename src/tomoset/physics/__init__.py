@@ -1,6 +1,6 @@
 """Formulas used both to make and to unmake images: wavelength, CTF, dose, scattering, Fourier."""
 
-from tomoset.physics.ctf import ctf, ctf_2d, defocus_along
+from tomoset.physics.ctf import ctf, ctf_2d, ctf_float32, defocus_along
 from tomoset.physics.dose import critical_dose, damage_amplitude
 from tomoset.physics.electrons import interaction_parameter_per_volt_angstrom, wavelength_angstrom
 from tomoset.physics.fourier import (
@@ -17,6 +17,7 @@ __all__ = [
     "critical_dose",
     "ctf",
     "ctf_2d",
+    "ctf_float32",
     "damage_amplitude",
     "defocus_along",
     "fourier_crop_2d",
