@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from tomoset.errors import ParameterError
 from tomoset.geometry import PointGroup, point_group, rotation_about
 from tomoset.structures.potential import potential_map
-from tomoset.structures.structure import PotentialMap, Structure
+from tomoset.structures.structure import Structure
 
 __all__ = ["align_to_point_group", "self_correlation"]
 
 LEAST_SELF_CORRELATION = 0.9
 COARSE_RESOLUTION_ANGSTROM, FINE_RESOLUTION_ANGSTROM = 16.0, 10.0
 COARSE_POINTS, FINE_POINTS = 3_000, 20_000
+VOXELS_A_RESOLUTION = 4.0
 CANDIDATE_AXES = 6
 
 Floats = NDArray[np.float64]
@@ -99,29 +100,24 @@ def _generators(group: PointGroup) -> tuple[_Generator, _Generator | None]:
 class _Correlator:
     """Correlation of a molecule's map with itself under a rotation, over a ball around it."""
 
-    def __init__(self, structure: Structure, resolution_angstrom: float, most_points: int) -> None:
-        from scipy import ndimage
-
-        made: PotentialMap = potential_map(
-            structure, resolution_angstrom / 3.0, resolution_angstrom=resolution_angstrom
-        )
-        n = made.volume_zyx.shape[0]
-        offsets = np.stack(np.meshgrid(*(np.arange(n) - n // 2,) * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-        distance = np.linalg.norm(offsets, axis=-1)
-        ball = distance <= min(n // 2 - 2, structure.radius_angstrom / made.voxel_size_angstrom + 1)
-        stride = max(1, int(ball.sum() // most_points))
-        self._points_xyz = offsets[ball][::stride, ::-1].astype(np.float64)
-        self._coefficients = ndimage.spline_filter(made.volume_zyx.astype(np.float64), order=3)
-        self._centre = n // 2
+    def __init__(self, structure: Structure, resolution_angstrom: float, n_points: int) -> None:
+        voxel_angstrom = max(0.5, resolution_angstrom / VOXELS_A_RESOLUTION)
+        made = potential_map(structure, voxel_angstrom, resolution_angstrom=resolution_angstrom)
+        self._volume_zyx = made.volume_zyx
+        # Points between the voxels: the molecule at rest is then blurred by interpolation as much as the turned one.
+        rng = np.random.default_rng(0)
+        directions = rng.standard_normal((n_points, 3))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        radius = structure.radius_angstrom / voxel_angstrom + 1
+        self._points_xyz = radius * np.cbrt(rng.random((n_points, 1))) * directions
         self._reference = self._centred_values(np.eye(3))
 
     def _centred_values(self, rotation: Floats) -> Floats:
-        from scipy import ndimage
+        from tomoset.structures import _kernels
 
-        index_zyx = (self._points_xyz @ rotation.T)[:, ::-1].T + self._centre
-        values = ndimage.map_coordinates(self._coefficients, index_zyx, order=3, prefilter=False, mode="constant")
+        values = _kernels.sample_turned(self._volume_zyx, self._points_xyz, rotation)
         values -= values.mean()
-        return np.asarray(values / np.linalg.norm(values))
+        return values / np.linalg.norm(values)
 
     def __call__(self, rotation: Floats) -> float:
         """Correlation with the map turned by ``rotation``."""
