@@ -13,7 +13,7 @@ from tomoset.microscope.field import Canvas
 from tomoset.microscope.optics import View, ice_spectrum, molecule_spectrum
 from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.projection import MoleculeTransform
-from tomoset.model import Region, Resources, Specimen, stream
+from tomoset.model import Region, Specimen, stream
 from tomoset.physics import fourier_shift_2d, transmission
 
 __all__ = ["RenderedFrames", "Scene"]
@@ -28,7 +28,7 @@ class Scene:
 
     Parameters
     ----------
-    specimen, params, seed, resources
+    specimen, params, seed
         As given to ``image``.
     transforms : dict of str to MoleculeTransform
         By species.
@@ -40,6 +40,10 @@ class Scene:
         Sensitivity of each pixel.
     hot_pixels : tuple of arrays
         Flat indices and mean extra counts.
+    workers : int
+        Threads of the Fourier transforms.
+    memory_gib : float
+        What the planes of one view may take.
     """
 
     specimen: Specimen
@@ -51,7 +55,8 @@ class Scene:
     inverse_gain_yx: NDArray[np.float32]
     hot_pixels: tuple[NDArray[np.intp], NDArray[np.float32]]
     seed: int
-    resources: Resources
+    workers: int = 1
+    memory_gib: float = 1.0
     _latest: tuple[int, NDArray[np.complex64], NDArray[np.complex64]] | None = field(default=None, init=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -86,14 +91,14 @@ class Scene:
         latest = self._latest
         if latest is not None and latest[0] == tilt:
             return latest[1], latest[2]
-        workers, view = self.resources.workers, self.view(tilt)
+        workers, view = self.workers, self.view(tilt)
         molecules = molecule_spectrum(
             self.specimen.molecules,
             self.transforms,
             view,
             self.params,
             self.canvas,
-            memory_gib=0.25 * self.resources.memory_gib,
+            memory_gib=self.memory_gib,
             workers=workers,
         )
         cosine = math.cos(math.radians(float(self.conditions.geometry.y_tilt_deg[tilt])))
@@ -111,7 +116,7 @@ class Scene:
         spectrum = molecules * self._damage(tilt, frame) + ice
         shift_pixel = self.conditions.frame_shift_xy_angstrom[tilt, frame] / self.params.pixel_size_angstrom
         moved = fourier_shift_2d(spectrum, self.canvas.shape_yx, (float(shift_pixel[0]), float(shift_pixel[1])))
-        canvas_yx = irfft2(moved, self.canvas.shape_yx, workers=self.resources.workers, overwrite_x=True)
+        canvas_yx = irfft2(moved, self.canvas.shape_yx, workers=self.workers, overwrite_x=True)
         return np.asarray(self.canvas.frame(canvas_yx), dtype=np.float32)
 
     def expected_counts(self, tilt: int, frame: int) -> NDArray[np.float32]:
@@ -163,7 +168,7 @@ class RenderedFrames:
         if not isinstance(chosen, slice):
             return self.scene.counts(self.tilt, range(self.shape[0])[chosen])[rest]
         frames = range(*chosen.indices(self.shape[0]))
-        first = np.zeros(self.shape[1:], dtype=np.uint8)[rest].shape
+        first = np.broadcast_to(np.uint8(0), self.shape[1:])[rest].shape
         result = np.empty((len(frames), *first), dtype=np.uint8)
         for i, frame in enumerate(frames):
             result[i] = self.scene.counts(self.tilt, frame)[rest]

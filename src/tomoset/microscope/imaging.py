@@ -99,7 +99,8 @@ def image(
         inverse_gain_yx=np.reciprocal(gain_yx),
         hot_pixels=draw_hot_pixels(params.frame_shape_yx, params.hot_pixel_fraction, specimen.run, seed),
         seed=seed,
-        resources=resources,
+        workers=resources.workers,
+        memory_gib=0.25 * resources.memory_gib,
     )
     movies = MovieSet(
         run=specimen.run,
