@@ -55,8 +55,9 @@ def estimate_ctf(series: TiltSeries, params: CtfParams, *, resources: Resources,
         With ``Tilt.ctf`` of every tilt whose image is not empty (an empty one keeps its row, ``ctf=None`` and a
         remark; ``use`` is never touched) and ``defocus_hand``: 0 where no hand beats both the other one and the
         assumption of no gradient by ``hand_threshold``. Diagnostics: ``ctf.hand_score_difference``
-        (log-likelihood of hand +1 minus that of −1), ``ctf.hand_margin`` (of the better hand over the next best
-        assumption), ``ctf.mean_score`` and ``ctf.empty_images``.
+        (log-likelihood of hand +1 minus that of −1), ``ctf.best_hand`` (+1, −1 or 0 for no gradient: the assumption
+        that all fits were made with), ``ctf.hand_margin`` (its log-likelihood over the next best assumption),
+        ``ctf.mean_score`` and ``ctf.empty_images``.
 
     Raises
     ------
@@ -141,8 +142,9 @@ def _starting_defocus(
 ) -> dict[int, float]:
     """Defocus (Å) of every tilt without astigmatism, as the whole series finds it likely."""
     gains = np.stack([one.along_defocus(choice.envelope, choice.hand) for one in data.values()])
-    gains = np.where(_searched(table, params), gains, -np.inf)
-    path = best_path(gains, table.step_angstrom / params.series_step_angstrom)
+    # Beyond the search range no path may go, but the parabola through its ends still needs finite neighbours.
+    allowed = np.where(_searched(table, params), gains, -np.inf)
+    path = best_path(allowed, table.step_angstrom / params.series_step_angstrom)
     places = [parabola_vertex(row, int(index)) for row, index in zip(gains, path, strict=True)]
     return {i: float(table.defocus_angstrom[0] + p * table.step_angstrom) for i, p in zip(data, places, strict=True)}
 
@@ -173,6 +175,7 @@ def _finish(series: TiltSeries, estimates: dict[int, CtfEstimate], choice: _Choi
     diagnostics = {
         "ctf.hand_score_difference": choice.score_difference,
         "ctf.hand_margin": choice.margin,
+        "ctf.best_hand": float(choice.hand),
         "ctf.mean_score": float(np.mean(scores)) if scores else 0.0,
         "ctf.empty_images": float(len(rows) - len(estimates)),
     }

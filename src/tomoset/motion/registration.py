@@ -158,26 +158,20 @@ class _Registration:
 
     def phase(self, shift_xy: Floats) -> Complexes:
         """Factor that brings content displaced by ``shift_xy`` back."""
-        row = np.exp(2j * np.pi * self.kx * shift_xy[0])
-        column = np.exp(2j * np.pi * self.ky * shift_xy[1])
-        return (column[:, None] * row[None, :]).astype(np.complex64)
+        row = np.exp(2j * np.pi * self.kx * shift_xy[0]).astype(np.complex64)
+        column = np.exp(2j * np.pi * self.ky * shift_xy[1]).astype(np.complex64)
+        return np.asarray(column[:, None] * row[None, :])
 
-    def aligned_sums(self, shift: Floats) -> tuple[Complexes, Complexes]:
+    def aligned_sums(self, shift: Floats, phases: list[Complexes] | None = None) -> tuple[Complexes, Complexes]:
         """Sum of the frames brought back, and the same for the fixed pattern's amplitude."""
+        phases = phases or [self.phase(one) for one in shift]
         total = np.zeros(self.frames.shape[1:], dtype=np.complex64)
         pattern = np.zeros_like(total)
-        for frame, one_shift, amplitude in zip(self.frames, shift, self.pattern, strict=True):
-            phase = self.phase(one_shift)
+        for frame, phase, amplitude in zip(self.frames, phases, self.pattern, strict=True):
             total += frame * phase
-            pattern += np.float32(amplitude) * phase
+            if amplitude:
+                pattern += np.float32(amplitude) * phase
         return total, pattern
-
-    def cross_spectrum(self, index: int, shift: Floats, sums: tuple[Complexes, Complexes]) -> Complexes:
-        """Frame, brought back, times the conjugate of the sum of the others, without what the pattern puts there."""
-        phase = self.phase(shift[index])
-        frame = self.frames[index] * phase
-        pattern = np.float32(self.pattern[index]) * phase
-        return frame * np.conj(sums[0] - frame) - pattern * np.conj(sums[1] - pattern)
 
     def coarse(self, weight: NDArray[np.floating], reach: float, start: Floats | None = None) -> Floats:
         """Shifts by the peak of the weighted correlation within ``reach`` grid pixels of the mean."""
@@ -186,11 +180,20 @@ class _Registration:
         shift = np.zeros((len(self.frames), 2)) if start is None else start
         kept = np.where(self.keep, weight, 0).astype(np.float32)
         for _ in range(_COARSE_PASSES):
-            sums = self.aligned_sums(shift)
+            phases = [self.phase(one) for one in shift]
+            total, pattern = (np.conj(one) for one in self.aligned_sums(shift, phases))
             updated = np.empty_like(shift)
-            for index in range(len(shift)):
-                cross = self.cross_spectrum(index, shift, sums) * kept
-                updated[index] = shift[index] + _peak(fft.irfft2(cross, s=self.shape), shift[index], reach)
+            for index, phase in enumerate(phases):
+                # The frame times the conjugate of the sum of the others, without what the fixed pattern puts there.
+                cross = total * self.frames[index]
+                if self.pattern[index]:
+                    cross -= np.float32(self.pattern[index]) * pattern
+                cross *= phase
+                cross -= np.square(self.frames[index].real) + np.square(self.frames[index].imag)
+                cross += np.float32(self.pattern[index] ** 2)
+                cross *= kept
+                correlation = fft.irfft2(cross, s=self.shape)
+                updated[index] = shift[index] + _peak(correlation, shift[index], reach)
             updated -= updated.mean(axis=0)
             change = np.abs(updated - shift).max()
             shift = updated
@@ -225,12 +228,13 @@ class _Registration:
         updated = shift.copy()
         for index in range(len(shift)):
             # The frame's product with itself is real and does not move: it is taken off the curvature alone.
-            cross = total * self.frames[index] - pattern * np.float32(self.pattern[index])
-            own = (_power(self.frames[index]) - self.pattern[index] ** 2) * weight
+            frame = self.frames[index]
+            cross = total * frame - pattern * np.float32(self.pattern[index])
+            own = (np.square(frame.real) + np.square(frame.imag) - np.float32(self.pattern[index] ** 2)) * weight
             updated[index] += self._newton_step(cross, own, shift[index])
         return updated - updated.mean(axis=0)
 
-    def _newton_step(self, cross: Complexes, own: Floats, shift_xy: Floats) -> Floats:
+    def _newton_step(self, cross: Complexes, own: NDArray[np.float32], shift_xy: Floats) -> Floats:
         """Step (x, y), at most half a pixel, to the maximum of ``Σ Re[cross exp(2πi k·s)] − own`` in second order."""
         kx, ky = self.kx, self.ky
         row = np.exp(2j * np.pi * kx * shift_xy[0])
@@ -238,7 +242,7 @@ class _Registration:
         moments_x = cross @ np.stack([row, row * kx, row * kx**2], axis=1).astype(np.complex64)
         moments = np.stack([column, column * ky, column * ky**2]) @ moments_x  # [power of ky, power of kx]
         gradient = -2 * np.pi * np.array([moments[0, 1].imag, moments[1, 0].imag])
-        own_x = own @ np.stack([np.ones_like(kx), kx, kx**2], axis=1)
+        own_x = own @ np.stack([np.ones_like(kx), kx, kx**2], axis=1).astype(np.float32)
         own_moments = np.stack([np.ones_like(ky), ky, ky**2]) @ own_x
         second = moments.real - own_moments
         curvature = 4 * np.pi**2 * np.array([[second[0, 2], second[1, 1]], [second[1, 1], second[2, 0]]])
