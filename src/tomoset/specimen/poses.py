@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.geometry import random_rotations
+from tomoset.geometry import point_group, random_rotations, sample_rotations
 from tomoset.specimen.raster import Raster
 from tomoset.structures import Structure
 
@@ -57,7 +57,7 @@ def make_pose_bank(
     n_z: int,
     rng: np.random.Generator,
 ) -> PoseBank:
-    """Rasterise a species in uniformly random rotations and sub-voxel offsets.
+    """Rasterise a species in evenly spread rotations, turned together at random, and random sub-voxel offsets.
 
     Parameters
     ----------
@@ -87,7 +87,8 @@ def make_pose_bank(
     points = solid_points(structure) / voxel_angstrom
     affordable = max(POSES_OF_BIG_SPECIES, POINTS_FOR_MANY_POSES // len(points))
     n_poses = min(max(FEWEST_POSES, 4 * copies), MOST_POSES, affordable)
-    rotations = random_rotations(n_poses, rng)
+    rotations = _even_rotations(n_poses, rng)
+    n_poses = len(rotations)
     offsets = rng.random((n_poses, 3)) - 0.5
     reach = keep_off_angstrom / voxel_angstrom + np.sqrt(3.0) / 2
     probes, runs, z_ranges = [], [], []
@@ -105,6 +106,12 @@ def make_pose_bank(
         np.array(z_ranges, dtype=np.int64),
     )
     return PoseBank(rotations, offsets, raster)
+
+
+def _even_rotations(n: int, rng: np.random.Generator) -> Floats:
+    """About ``n`` rotations spread evenly over SO(3), all turned by one random rotation: each one is uniform."""
+    step_deg = float(np.rad2deg(np.cbrt(8 * np.pi**2 / n)))
+    return random_rotations(1, rng) @ sample_rotations(step_deg, point_group("C1"))
 
 
 def scatterer_radius_angstrom(structure: Structure) -> float:
