@@ -41,8 +41,8 @@ def annotate(
 def score(
     predicted: Path = typer.Argument(..., help="A project, or any copick project, with the picks to score."),
     truth: Path = typer.Argument(..., help="Folder of the truth: PROJECT/GroundTruth of a simulated project."),
-    user: str = typer.Option("templates", help="Whose picks (copick user_id)."),
-    session: str = typer.Option("1", help="Which round (copick session_id)."),
+    user: str = typer.Option("tomoset", help="Whose picks (copick user_id)."),
+    session: str = typer.Option("templates", help="Which round (copick session_id)."),
     as_json: bool = typer.Option(False, "--json", help="Machine-readable."),
 ) -> None:
     """Score picks against the truth: one-to-one F1, CZII F4, average precision, localisation."""

@@ -124,7 +124,7 @@ def _draw_tomogram(layout: ProjectLayout, recipe: Recipe, run: str) -> dict[str,
         return {}
     objects = recipe.pickable_objects()
     names = tuple(item.name for item in objects)
-    labels = load_labels(layout, run, "templates", "1", names, tomogram.grid.voxel_size_angstrom)
+    labels = load_labels(layout, run, "tomoset", "templates", names, tomogram.grid.voxel_size_angstrom)
     draw_section(layout.report / f"{run}_tomogram.png", tomogram, labels, objects)
     return {"tomogram": f"{run}_tomogram.png"}
 

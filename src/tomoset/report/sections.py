@@ -86,12 +86,13 @@ def draw_section(
             picks = labels.of(item.name)
             near = np.abs(picks.positions_angstrom_xyz[:, 2] - height * voxel) < slab_angstrom / 2
             points = picks.positions_angstrom_xyz[near, :2] / voxel
-            _arrowheads(top, points, item.radius_angstrom / voxel, item.color_rgba, f"{item.name} ({len(picks)})")
+            label = f"{item.name} ({len(picks)})"
+            _arrowheads(top, points, item.radius_angstrom / voxel, item.color_rgba, label, (nx / 2, ny / 2))
         top.legend(loc="upper right", fontsize=8, framealpha=0.85)
     where = f"{tomogram.run}, XY, z = {height * voxel / 10:.0f} nm, {slab_angstrom / 10:.0f} nm slab"
     top.set_title(title or where, fontsize=10)
     bottom.set_title("XZ through the middle", fontsize=8)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=90)
     return height
 
 
@@ -108,40 +109,33 @@ def _scale_bar(axes: Any, voxel_size_angstrom: float) -> None:
     from matplotlib.patches import Rectangle
 
     length = _SCALE_BAR_ANGSTROM / voxel_size_angstrom
-    for shade, grow in (("white", 1.5), ("black", 0.0)):
-        axes.add_patch(Rectangle((10 - grow, 10 - grow), length + 2 * grow, 5 + 2 * grow, color=shade))
-    axes.text(
-        10 + length / 2,
-        18,
-        "100 nm",
-        ha="center",
-        va="bottom",
-        fontsize=9,
-        color="black",
-        bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
-    )
+    axes.add_patch(Rectangle((6, 6), length + 8, 26, facecolor="white", edgecolor="none", alpha=0.85))
+    axes.add_patch(Rectangle((10, 10), length, 5, facecolor="black", edgecolor="none"))
+    axes.text(10 + length / 2, 17, "100 nm", ha="center", va="bottom", fontsize=9, color="black")
 
 
 def _arrowheads(
-    axes: Any, points_xy: NDArray[np.float64], radius: float, color_rgba: tuple[int, int, int, int], label: str
+    axes: Any,
+    points_xy: NDArray[np.float64],
+    radius: float,
+    color_rgba: tuple[int, int, int, int],
+    label: str,
+    middle_xy: tuple[float, float],
 ) -> None:
-    """Triangles that point at the particles from the upper left, their tips just outside the particle."""
+    """Triangles that point at the particles, from the side of the picture's middle so that none lies outside it."""
     color = tuple(c / 255 for c in color_rgba)
-    away = (radius + 5.0) / np.sqrt(2.0)
-    axes.scatter(
-        points_xy[:, 0] - away,
-        points_xy[:, 1] + away,
-        marker=_arrowhead(),
-        s=130,
-        color=[color],
-        edgecolors="white",
-        linewidths=0.6,
-        label=label,
-    )
+    away = (radius + 3.0) / np.sqrt(2.0)
+    side = np.where(points_xy < middle_xy, 1.0, -1.0)
+    style = {"s": 420, "color": [color], "edgecolors": "white", "linewidths": 0.8}
+    for x_side, y_side in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        tips = (points_xy + side * away)[np.all(side == (x_side, y_side), axis=1)]
+        axes.scatter(tips[:, 0], tips[:, 1], marker=_arrowhead(x_side, y_side), **style)
+    axes.scatter([], [], marker="^", s=60, color=[color], edgecolors="white", label=label)
 
 
-def _arrowhead() -> Any:
+def _arrowhead(x_side: int, y_side: int) -> Any:
+    """A triangle with its tip at the marker's origin and its body towards the given side."""
     from matplotlib.path import Path as Outline
 
-    # Tip at the marker's origin, body towards the upper left.
-    return Outline([(0.0, 0.0), (-1.0, 0.35), (-0.35, 1.0), (0.0, 0.0)], closed=True)
+    corners = [(0.0, 0.0), (1.0, 0.35), (0.35, 1.0), (0.0, 0.0)]
+    return Outline([(x * x_side, y * y_side) for x, y in corners], closed=True)

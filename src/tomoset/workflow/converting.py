@@ -56,6 +56,6 @@ def convert_file(
     if is_picks(source):
         return convert_picks(source, target, pixel_size_angstrom, tomogram, name)
     raise ParameterError(
-        f"{source.name}: expected an alignment (.aln, .xf, star of a RELION-5 series) for {', '.join(ALIGNMENT_TARGETS)}, "
-        "or picks (copick .json, RELION-5 particles star)"
+        f"{source.name}: expected an alignment (.aln, .xf, star of a RELION-5 series; to "
+        f"{', '.join(ALIGNMENT_TARGETS)}) or picks (copick .json, RELION-5 particles star)"
     )

@@ -57,9 +57,8 @@ def _relion_to_copick(source: Path, target: Path, grid: Grid, pixel_size_angstro
         raise ParameterError(f"{target}: expected the folder of a copick project (with copick_config.json) for a star")
     if not name:
         raise ParameterError("a RELION star does not say what the particles are: give --name OBJECT")
-    runs = {
-        run for table in read_star(source).values() if table.has("rlnTomoName") for run in table.texts("rlnTomoName")
-    }
+    tables = [table for table in read_star(source).values() if table.has("rlnTomoName")]
+    runs = {run for table in tables for run in table.texts("rlnTomoName")}
     picks_of = read_particles_star(
         source, dict.fromkeys(runs, grid), object_name=name, pixel_size_angstrom=pixel_size_angstrom
     )

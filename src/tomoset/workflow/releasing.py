@@ -88,7 +88,7 @@ def _gather(layout: ProjectLayout, recipe: Recipe, runs: list[str]) -> Iterator[
     names = tuple(spec.name for spec in recipe.objects)
     for run in runs:
         tomogram = load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom)
-        labels = load_labels(layout, run, "templates", "1", names, tomogram.grid.voxel_size_angstrom)
+        labels = load_labels(layout, run, "tomoset", "templates", names, tomogram.grid.voxel_size_angstrom)
         yield RunToRelease(
             series=load_series(layout.series(run), "series.json"),
             tomogram=tomogram,

@@ -40,7 +40,7 @@ class ScoredProject:
 
 
 def score_project(
-    predicted_root: Path, truth_root: Path, *, user: str = "templates", session: str = "1"
+    predicted_root: Path, truth_root: Path, *, user: str = "tomoset", session: str = "templates"
 ) -> ScoredProject:
     """Score one author's picks of every run that has a truth.
 
