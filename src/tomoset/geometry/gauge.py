@@ -35,7 +35,7 @@ def remove_gauge(
     Raises
     ------
     GeometryError
-        If the shapes do not match.
+        If the shapes do not match, there is no view, or a number is not finite.
 
     Notes
     -----
@@ -46,6 +46,10 @@ def remove_gauge(
     tilt = np.deg2rad(np.asarray(tilt_deg, dtype=np.float64))
     if difference.shape != (tilt.size, 2):
         raise GeometryError(f"expected differences of shape ({tilt.size}, 2), got {difference.shape}")
+    if not tilt.size or not (np.all(np.isfinite(difference)) and np.all(np.isfinite(tilt))):
+        raise GeometryError(
+            "expected finite differences of at least one view; leave out the views that were not aligned"
+        )
     basis = np.stack([np.cos(tilt), np.sin(tilt)], axis=1)
     (x0, z0), *_ = np.linalg.lstsq(basis, difference[:, 0], rcond=None)
     y0 = difference[:, 1].mean()

@@ -49,7 +49,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         """Refuse grids that cannot exist."""
-        if min(self.shape_zyx) < 1:
+        if np.shape(self.shape_zyx) != (3,) or min(self.shape_zyx) < 1:
             raise GeometryError(f"a grid needs three positive dimensions (z, y, x), got {self.shape_zyx}")
         if not (np.isfinite(self.voxel_size_angstrom) and self.voxel_size_angstrom > 0):
             raise PixelSizeError(
@@ -116,8 +116,10 @@ def bin_volume(
     Raises
     ------
     GeometryError
-        If the factor is below 1 or larger than the volume.
+        If the factor is below 1 or larger than the volume, or the volume does not have the grid's shape.
     """
+    if tuple(volume_zyx.shape) != tuple(grid.shape_zyx):
+        raise GeometryError(f"expected a volume of the grid's shape {grid.shape_zyx}, got {volume_zyx.shape}")
     if factor < 1 or factor > min(volume_zyx.shape):
         raise GeometryError(f"bin factor must be between 1 and {min(volume_zyx.shape)}, got {factor}")
     z, y, x = (n // factor for n in volume_zyx.shape)

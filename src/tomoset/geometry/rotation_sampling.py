@@ -43,14 +43,19 @@ def sample_rotations(step_deg: float, group: PointGroup) -> NDArray[np.float64]:
         raise ParameterError(f"an angular step between 1° and 90° is expected, got {step_deg:g}°")
     step = np.deg2rad(step_deg)
     n_total = max(group.order, int(np.ceil(8 * np.pi**2 / step**3)))
-    quaternions = _super_fibonacci(n_total)
-    if group.order == 1:
-        return matrices_from_quaternions(quaternions)
-    # |q·g| is the cosine of half the angle between q and the group element g: the identity must win.
     elements = quaternions_from_matrices(group.rotations)
+    quaternions = _inside_zone(_super_fibonacci(n_total), elements)
+    while not len(quaternions):  # a wide step and a high symmetry: the zone slipped between the samples
+        n_total *= 2
+        quaternions = _inside_zone(_super_fibonacci(n_total), elements)
+    return matrices_from_quaternions(quaternions)
+
+
+def _inside_zone(quaternions: NDArray[np.float64], elements: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quaternions that are nearer to the identity, the first element, than to any other element of the group."""
+    # |q·g| is the cosine of half the angle between q and the group element g: the identity must win.
     nearness = np.abs(quaternions @ elements.T)
-    inside = nearness[:, 0] >= nearness.max(axis=1) - 1e-12
-    return matrices_from_quaternions(quaternions[inside])
+    return quaternions[nearness[:, 0] >= nearness.max(axis=1) - 1e-12]
 
 
 def _super_fibonacci(n: int) -> NDArray[np.float64]:

@@ -54,10 +54,10 @@ class TiltGeometry:
         x_tilt = np.zeros(n) if self.x_tilt_deg is None else np.asarray(self.x_tilt_deg, dtype=np.float64)
         z_rot = np.asarray(self.z_rot_deg, dtype=np.float64)
         shift = np.asarray(self.shift_xy_angstrom, dtype=np.float64)
-        if z_rot.shape != (n,) or x_tilt.shape != (n,) or shift.shape != (n, 2):
+        if tilt.shape != (n,) or z_rot.shape != (n,) or x_tilt.shape != (n,) or shift.shape != (n, 2):
             raise GeometryError(
-                f"a geometry of {n} tilts needs z_rot ({n},), x_tilt ({n},) and shifts ({n}, 2); "
-                f"got {z_rot.shape}, {x_tilt.shape} and {shift.shape}"
+                f"a geometry of {n} tilts needs y_tilt, z_rot and x_tilt of shape ({n},) and shifts ({n}, 2); "
+                f"got {tilt.shape}, {z_rot.shape}, {x_tilt.shape} and {shift.shape}"
             )
         if not all(np.all(np.isfinite(a)) for a in (tilt, z_rot, x_tilt, shift)):
             raise GeometryError("tilt angles, axis angles and shifts must be finite numbers")
