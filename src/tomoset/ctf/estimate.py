@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.ctf.astigmatism import fit_astigmatism
+from tomoset.ctf.astigmatism import common_astigmatism, fit_tilt
 from tomoset.ctf.curve import fitted_curve
 from tomoset.ctf.likelihood import ENVELOPES, Correlations, ModelTable, correlate, model_table
 from tomoset.ctf.params import CtfParams
@@ -88,9 +88,12 @@ def estimate_ctf(series: TiltSeries, params: CtfParams, *, resources: Resources,
         data = {index: correlate(found, table) for index, found in spectra.items()}
         choice = _choose(series, data, _searched(table, params))
         start = _starting_defocus(data, choice, table, params)
+        common = common_astigmatism(
+            list(data.values()), list(start.values()), choice.envelope, choice.hand, params.max_astigmatism_angstrom
+        )
 
         def fit(index: int) -> CtfEstimate:
-            return _fit_tilt(data[index], spectra[index], start[index], choice, series.optics, params)
+            return _fit_tilt(data[index], spectra[index], (start[index], common), choice, series.optics, params)
 
         for index, estimate in zip(data, pool.map(fit, data), strict=True):
             estimates[index] = estimate
@@ -150,12 +153,16 @@ def _starting_defocus(
 
 
 def _fit_tilt(
-    data: Correlations, spectra: TileSpectra, start_angstrom: float, choice: _Choice, optics: Optics, params: CtfParams
+    data: Correlations,
+    spectra: TileSpectra,
+    start: tuple[float, Floats],
+    choice: _Choice,
+    optics: Optics,
+    params: CtfParams,
 ) -> CtfEstimate:
     """Refine one tilt and measure how well the result follows the data."""
-    defocus, astigmatism = fit_astigmatism(
-        data, choice.envelope, choice.hand, start_angstrom, params.max_astigmatism_angstrom
-    )
+    largest = params.max_astigmatism_angstrom
+    defocus, astigmatism = fit_tilt(data, choice.envelope, choice.hand, *start, largest)
     half = float(np.hypot(*astigmatism))
     estimate = CtfEstimate(
         defocus_u_angstrom=defocus + half,

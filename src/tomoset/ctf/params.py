@@ -69,6 +69,12 @@ class CtfParams:
         for name in sorted(positive):
             if not getattr(self, name) > 0:
                 raise ParameterError(f"ctf: {name} must be positive, found {getattr(self, name):g}")
+        nominal = self.nominal_defocus_angstrom
+        if nominal is not None and not self.defocus_min_angstrom <= nominal <= self.defocus_max_angstrom:
+            raise ParameterError(
+                f"ctf: nominal defocus {nominal:g} Å lies outside {self.defocus_min_angstrom:g} … "
+                f"{self.defocus_max_angstrom:g} Å; check its unit and sign"
+            )
         if not self.max_astigmatism_angstrom >= 0:
             raise ParameterError(
                 f"ctf: max_astigmatism_angstrom must be ≥ 0, found {self.max_astigmatism_angstrom:g}; 0 fits none"
@@ -81,11 +87,6 @@ class CtfParams:
             return self.defocus_min_angstrom, self.defocus_max_angstrom
         low = max(self.defocus_min_angstrom, self.nominal_defocus_angstrom - self.nominal_range_angstrom)
         high = min(self.defocus_max_angstrom, self.nominal_defocus_angstrom + self.nominal_range_angstrom)
-        if not low < high:
-            raise ParameterError(
-                f"ctf: nominal defocus {self.nominal_defocus_angstrom:g} Å lies outside "
-                f"{self.defocus_min_angstrom:g} … {self.defocus_max_angstrom:g} Å; check its unit and sign"
-            )
         return low, high
 
 
