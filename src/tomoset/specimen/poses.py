@@ -15,7 +15,7 @@ PROTEIN_ANGSTROM3_PER_DALTON = 1.23  # 1.35 g/cm3
 SEAL_ANGSTROM = 8.0  # beyond two spreads of an atom or bead: closes a cage's pores, which let no molecule pass
 CAVITY_GRID_ANGSTROM = 4.0
 FEWEST_POSES, MOST_POSES = 32, 256
-POINTS_FOR_MANY_POSES, POSES_OF_BIG_SPECIES = 200_000, 128  # rasterising costs by the point
+POINTS_FOR_MANY_POSES, POSES_OF_BIG_SPECIES = 500_000, 64  # rasterising costs some 0.4 µs a point and pose
 
 Floats = NDArray[np.float64]
 
