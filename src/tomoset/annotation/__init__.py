@@ -1,8 +1,20 @@
 """Labels: templates, truth, and the metrics of their quality."""
 
 from tomoset.annotation.frames import FrameFit, fit_specimen_frames
+from tomoset.annotation.params import Template, TemplateParams
+from tomoset.annotation.template_matching import match_templates, methods_text
 from tomoset.annotation.truth import truth_labels, truth_methods_text
 
 STAGE_VERSION = "1"
 
-__all__ = ["STAGE_VERSION", "FrameFit", "fit_specimen_frames", "truth_labels", "truth_methods_text"]
+__all__ = [
+    "STAGE_VERSION",
+    "FrameFit",
+    "Template",
+    "TemplateParams",
+    "fit_specimen_frames",
+    "match_templates",
+    "methods_text",
+    "truth_labels",
+    "truth_methods_text",
+]

@@ -1,0 +1,84 @@
+"""A tomogram made ready for correlation at one voxel size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.annotation.params import Template, TemplateParams
+from tomoset.annotation.search import full_grid
+from tomoset.annotation.transfer import box_frequencies, box_transfer
+from tomoset.annotation.whitening import WhitenedVolume, crop_to_voxel_size, local_spectrum, whiten
+from tomoset.model import Resources, TiltSeries, Tomogram
+
+__all__ = ["Prepared", "prepare"]
+
+_FRINGE_ANGSTROM = 80.0
+_LEAST_COVERAGE = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """The whitened tomogram, and what a template's transform is multiplied with to match it.
+
+    Parameters
+    ----------
+    white : WhitenedVolume
+    weight_box_zyx : (n, n, n // 2 + 1) array of float32
+        Transfer function over noise amplitude on the ``rfftn`` grid of a box; 0 outside the band and in the wedge.
+    """
+
+    white: WhitenedVolume
+    weight_box_zyx: NDArray[np.float32]
+
+
+def prepare(
+    tomogram: Tomogram,
+    series: TiltSeries,
+    templates: Sequence[Template],
+    params: TemplateParams,
+    voxel_size_angstrom: float,
+    resources: Resources,
+) -> Prepared:
+    """Crop, measure the noise, whiten, and weight templates accordingly.
+
+    Parameters
+    ----------
+    tomogram, series, templates, params
+        As for :func:`tomoset.annotation.match_templates`.
+    voxel_size_angstrom : float
+        Wanted voxel size, Å.
+    resources : Resources
+
+    Returns
+    -------
+    Prepared
+
+    Notes
+    -----
+    The noise is everything in the tomogram, its crowd of molecules included: that is what a template must be told
+    from. Its spectrum is measured at the resolution of a box that holds the largest template and its fringes, in
+    which tilt images are slabs rather than planes.
+    """
+    cropped = crop_to_voxel_size(
+        tomogram.volume_zyx.read(), tomogram.grid.voxel_size_angstrom, voxel_size_angstrom, resources.workers
+    )
+    voxel = cropped.voxel_size_angstrom
+    largest = max(template.structure.radius_angstrom for template in templates)
+    n = 2 * int(np.ceil((largest + _FRINGE_ANGSTROM) / voxel))
+    transfer = box_transfer(
+        tomogram,
+        series,
+        n,
+        voxel,
+        dose_weighted=params.dose_weighted,
+        alignment_envelope_angstrom=params.alignment_envelope_angstrom,
+    )
+    spectrum = local_spectrum(cropped.volume_zyx, cropped.used_zyx, n, resources.workers)
+    k = np.linalg.norm(box_frequencies(n, voxel), axis=-1)
+    band = (transfer.coverage_zyx > _LEAST_COVERAGE) & (k > 0) & (k < 0.5 / voxel)
+    whitener = np.where(band, 1 / np.sqrt(np.maximum(spectrum, np.finfo(np.float32).tiny)), 0).astype(np.float32)
+    z, y, x = cropped.volume_zyx.shape
+    white = whiten(cropped, full_grid(whitener, (z, y, x)), tomogram.contrast, resources.workers)
+    return Prepared(white, np.ascontiguousarray(transfer.signal_zyx * whitener))

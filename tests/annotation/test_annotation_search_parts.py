@@ -1,0 +1,272 @@
+"""The parts of template matching, each against an analytic answer."""
+
+from dataclasses import replace
+
+import annotation_phantom as phantom
+import numpy as np
+import pytest
+
+from tomoset.annotation.competition import (
+    Hits,
+    away_from,
+    independent_noise_threshold,
+    log_likelihood_ratio,
+    measure_amplitude,
+    mutually_exclusive,
+    noise_threshold,
+)
+from tomoset.annotation.search import full_grid, search_rotations
+from tomoset.annotation.template_spectrum import template_spectrum
+from tomoset.annotation.transfer import box_frequencies, box_transfer
+from tomoset.annotation.whitening import crop_to_voxel_size, cropping_ratio, local_spectrum
+from tomoset.geometry import Grid, TiltGeometry, point_group, random_rotations, sample_rotations
+from tomoset.model import InMemory, Tomogram
+from tomoset.structures import Structure, built_in_structure
+
+
+def gaussian_dimer():
+    return Structure(
+        name="dimer",
+        symmetry="C1",
+        mass_kda=300.0,
+        positions_angstrom_xyz=np.array([[40.0, 0.0, 0.0], [-20.0, 10.0, 30.0]]),
+        strengths_volt_angstrom3=np.array([1e5, 5e4]),
+        spreads_angstrom=np.array([15.0, 15.0]),
+        source="two Gaussians",
+    )
+
+
+def analytic(structure, k_xyz, voxel):
+    """Transform of Gaussians, in V · voxels."""
+    phase = np.exp(-2j * np.pi * k_xyz @ structure.positions_angstrom_xyz.T)
+    sigma = structure.spreads_angstrom[0]
+    damped = np.exp(-2 * (np.pi * sigma) ** 2 * np.sum(k_xyz**2, axis=-1))
+    return (phase @ structure.strengths_volt_angstrom3) * damped / voxel**3
+
+
+def test_the_spectrum_is_the_molecules_at_every_rotation():
+    from tomoset.annotation import _kernels
+
+    structure, voxel = gaussian_dimer(), 13.0
+    spectrum = template_spectrum(structure, voxel)
+    rng = np.random.default_rng(1)
+    k = rng.uniform(-0.6, 0.6, (200, 3)) * 0.5 / voxel
+    for rotation in random_rotations(3, rng):
+        got = _kernels.patch_product(
+            k,
+            np.ones(200, np.complex128),
+            np.ones(200),
+            spectrum.values_zyx,
+            spectrum.length_angstrom,
+            rotation,
+        ).conj()
+        turned = replace(structure, positions_angstrom_xyz=structure.positions_angstrom_xyz @ rotation.T)
+        expected = analytic(turned, k, voxel)
+        assert np.abs(got - expected).max() < 0.02 * np.abs(expected).max()
+
+
+def test_a_planted_molecule_is_found_where_and_as_it_is():
+    """z at the right voxel and rotation is the norm of the molecule; unit-variance noise has z of unit variance."""
+    structure, voxel, n = gaussian_dimer(), 13.0, 48
+    rotations = random_rotations(6, np.random.default_rng(2))
+    k = box_frequencies(n, voxel)
+    centre_zyx = np.array([20, 30, 11])
+    turned = replace(structure, positions_angstrom_xyz=structure.positions_angstrom_xyz @ rotations[4].T)
+    band = np.linalg.norm(k, axis=-1) < 0.5 / voxel
+    volume_hat = analytic(turned, k, voxel) * np.exp(-2j * np.pi * k @ (centre_zyx[::-1] * voxel)) * band
+    volume = np.fft.irfftn(volume_hat, s=(n, n, n), axes=(0, 1, 2))
+    scores = search_rotations(
+        np.fft.rfftn(volume).astype(np.complex64),
+        (n, n, n),
+        voxel,
+        band.astype(np.float32),
+        template_spectrum(structure, voxel),
+        rotations,
+        workers=2,
+        step=lambda: None,
+    )
+    peak = np.unravel_index(np.argmax(scores.z_zyx), scores.z_zyx.shape)
+    assert tuple(peak) == tuple(centre_zyx)
+    assert scores.rotation_index_zyx[peak] == 4
+    assert scores.z_zyx[peak] == pytest.approx(np.linalg.norm(volume), rel=0.01)
+    assert scores.norms[4] == pytest.approx(np.linalg.norm(volume), rel=0.01)
+    assert scores.inverted_z_zyx[peak] < 0
+
+
+def test_noise_has_unit_variance_in_the_score():
+    n, voxel = 48, 13.0
+    noise = np.random.default_rng(3).normal(size=(n, n, n)).astype(np.float32)
+    band = (np.linalg.norm(box_frequencies(n, voxel), axis=-1) < 0.5 / voxel).astype(np.float32)
+    scores = search_rotations(
+        np.fft.rfftn(noise).astype(np.complex64),
+        (n, n, n),
+        voxel,
+        band,
+        template_spectrum(built_in_structure("apoferritin"), voxel),
+        np.eye(3)[None],
+        workers=1,
+        step=lambda: None,
+    )
+    assert scores.z_zyx.std() == pytest.approx(1.0, abs=0.03)
+    np.testing.assert_array_equal(scores.inverted_z_zyx, -scores.z_zyx)
+
+
+def test_symmetric_copies_of_a_rotation_score_the_same():
+    n, voxel = 32, 13.0
+    rng = np.random.default_rng(4)
+    noise = np.fft.rfftn(rng.normal(size=(n, n, n))).astype(np.complex64)
+    weight = (np.linalg.norm(box_frequencies(n, voxel), axis=-1) < 0.5 / voxel).astype(np.float32)
+    rotation = random_rotations(1, rng)[0]
+    maps = [
+        search_rotations(
+            noise,
+            (n, n, n),
+            voxel,
+            weight,
+            template_spectrum(built_in_structure("proteasome"), voxel),
+            (rotation @ element)[None],
+            workers=1,
+            step=lambda: None,
+        ).z_zyx
+        for element in point_group("D7").rotations[[0, 3, 9]]
+    ]
+    for other in maps[1:]:
+        assert np.abs(other - maps[0]).std() < 0.05
+
+
+def test_fourier_cropping_leaves_voxel_zero_where_it_is():
+    shape, voxel = (30, 41, 37), 10.0
+    place = np.array([123.0, 231.0, 140.0])
+    axes = np.meshgrid(*(np.arange(s) * voxel for s in shape), indexing="ij")
+    distance = sum((a - p) ** 2 for a, p in zip(axes[::-1], place, strict=True))
+    cropped = crop_to_voxel_size(np.exp(-distance / (2 * 30.0**2)).astype(np.float32), voxel, 40 / 3)
+    assert cropped.voxel_size_angstrom == pytest.approx(40 / 3)
+    z, y, x = cropped.used_zyx
+    volume = cropped.volume_zyx[:z, :y, :x].astype(float)
+    volume = np.clip(volume - np.median(volume), 0, None)
+    axes = np.meshgrid(*(np.arange(s) * 40 / 3 for s in (z, y, x)), indexing="ij")
+    found = [float((a * volume).sum() / volume.sum()) for a in axes[::-1]]
+    np.testing.assert_allclose(found, place, atol=3.0)
+    assert float(volume.max()) == pytest.approx(1.0, abs=0.15)
+
+
+def test_ratios_are_small_integers():
+    assert cropping_ratio(10.0, 40 / 3) == pytest.approx(3 / 4)
+    assert cropping_ratio(10.0, 20.0) == pytest.approx(1 / 2)
+    assert cropping_ratio(10.0, 5.0) == 1
+    assert cropping_ratio(1.0, 100.0) == pytest.approx(1 / 8)
+
+
+def test_white_noise_has_a_flat_spectrum_of_one():
+    noise = np.random.default_rng(0).normal(size=(48, 64, 56)).astype(np.float32)
+    spectrum = local_spectrum(noise, (48, 64, 56), 16)
+    inner = spectrum[3:-3, 3:-3, 3:]
+    assert inner.mean() == pytest.approx(1.0, abs=0.05)
+    assert inner.std() < 0.1
+
+
+def test_interpolated_grids_agree_where_they_meet():
+    rng = np.random.default_rng(1)
+    smooth = rng.normal(size=(4, 4, 3)).astype(np.float32)
+    out = full_grid(smooth, (8, 8, 8))
+    np.testing.assert_allclose(out[::2, ::2, ::2], smooth, atol=1e-6)
+
+
+def transfer_of(tilts, **options):
+    series, _, _ = phantom.make_series(0, {}, (500.0, 500.0, 300.0), image_yx=(32, 32), tilts=tilts)
+    n = len(tilts)
+    geometry = TiltGeometry(y_tilt_deg=tilts, z_rot_deg=np.full(n, 85.3), shift_xy_angstrom=np.zeros((n, 2)))
+    grid = Grid(shape_zyx=(4, 4, 4), voxel_size_angstrom=10.0)
+    tomogram = Tomogram(
+        run="TS-1",
+        grid=grid,
+        volume_zyx=InMemory(np.zeros((4, 4, 4), np.float32)),
+        tilt_indices=tuple(range(n)),
+        geometry=geometry,
+        ctf_corrected=options.pop("ctf_corrected", True),
+    )
+    return box_transfer(
+        tomogram, series, 32, 13.0, dose_weighted=False, alignment_envelope_angstrom=options.pop("envelope", 0.0)
+    )
+
+
+def test_the_missing_wedge_is_where_it_belongs():
+    """With the tilt axis along y and ±45° of tilt, |kz| > |kx| was not measured."""
+    transfer = transfer_of(np.arange(-45.0, 46.0, 3.0))
+    k = box_frequencies(32, 13.0)
+    in_band = (np.linalg.norm(k, axis=-1) < 0.5 / 13.0) & (np.abs(k[..., 0]) > 0.012)
+    measured = in_band & (np.abs(k[..., 2]) < 0.8 * np.abs(k[..., 0]))
+    missing = in_band & (np.abs(k[..., 2]) > 1.3 * np.abs(k[..., 0]))
+    assert transfer.coverage_zyx[measured].mean() == pytest.approx(1.0, abs=0.05)
+    assert transfer.coverage_zyx[measured].min() > 0.6
+    assert transfer.coverage_zyx[missing].max() < 0.25
+
+
+def test_phase_flipping_makes_the_transfer_positive():
+    flipped = transfer_of(np.arange(-45.0, 46.0, 3.0)).signal_zyx
+    plain = transfer_of(np.arange(-45.0, 46.0, 3.0), ctf_corrected=False).signal_zyx
+    assert flipped.min() >= 0
+    np.testing.assert_allclose(np.abs(plain).max(), flipped.max(), rtol=1e-3)
+    k = np.linalg.norm(box_frequencies(32, 13.0), axis=-1)
+    assert plain[(k > 0) & (k < 1 / 60)].min() >= 0  # underfocus: protein dark, −CTF positive before the first zero
+
+
+def test_the_envelope_fades_fine_detail():
+    tilts = np.arange(-45.0, 46.0, 3.0)
+    sharp, faded = transfer_of(tilts).signal_zyx, transfer_of(tilts, envelope=5.0).signal_zyx
+    k = np.linalg.norm(box_frequencies(32, 13.0), axis=-1)
+    where = sharp > 0.1
+    np.testing.assert_allclose(
+        (faded / np.where(where, sharp, 1))[where], np.exp(-2 * (np.pi * 5 * k[where]) ** 2), rtol=1e-4
+    )
+
+
+def hits(points, z, norm):
+    n = len(points)
+    return Hits(
+        np.asarray(points, dtype=float).reshape(-1, 3),
+        np.broadcast_to(np.eye(3), (n, 3, 3)),
+        np.asarray(z, dtype=float),
+        np.full(n, float(norm)),
+    )
+
+
+def test_the_likelihood_ratio_is_largest_for_the_right_amplitude():
+    z, norm = 12.0, 10.0
+    ratios = [float(log_likelihood_ratio(z, norm, a)) for a in (0.6, 1.2, 1.8)]
+    assert ratios[1] == max(ratios) == pytest.approx(0.5 * z**2)
+
+
+def test_the_better_class_takes_the_place():
+    near = [np.array([[0.0, 0, 0], [300.0, 0, 0]]), np.array([[20.0, 0, 0], [600.0, 0, 0]])]
+    chosen = mutually_exclusive(near, [np.array([5.0, 4.0]), np.array([9.0, 1.0])], [60.0, 75.0], 0.75)
+    assert [c.tolist() for c in chosen] == [[1], [0, 1]]
+    assert [c.tolist() for c in mutually_exclusive([np.zeros((0, 3))], [np.zeros(0)], [60.0], 0.75)] == [[]]
+
+
+def test_the_noise_threshold_counts_chance():
+    rng = np.random.default_rng(0)
+    maxima = np.sqrt(2 * rng.exponential(1.0, 20_000))  # n(> z) = 20 000 exp(−z²/2), so one lies above 4.45
+    assert noise_threshold(maxima, 1.0) == pytest.approx(np.sqrt(2 * np.log(20_000)), abs=0.3)
+    assert noise_threshold(maxima, 0.01) > noise_threshold(maxima, 1.0) + 0.5
+    assert noise_threshold([], 1.0) == float("inf")
+    assert independent_noise_threshold(1e6, 1.0) == pytest.approx(4.753, abs=1e-3)
+
+
+def test_the_amplitude_comes_from_the_class_that_fits_best():
+    far = np.arange(5)[:, None] * np.array([1000.0, 0, 0])
+    real, junk = hits(far, np.full(5, 20.0), 10.0), hits(far + np.array([0, 900.0, 0]), np.full(5, 9.0), 30.0)
+    amplitude, sure = measure_amplitude([real, junk], [60.0, 140.0], [6.0, 6.0], 0.75)
+    assert amplitude == pytest.approx(2.0)
+    assert [len(points) for points in sure] == [5, 5]
+    assert measure_amplitude([hits(far, np.full(5, 5.0), 10.0)], [60.0], [6.0], 0.75)[0] is None
+
+
+def test_away_from():
+    points = np.array([[0.0, 0, 0], [50.0, 0, 0]])
+    assert away_from(points, np.array([[0.0, 0, 10.0]]), 20.0).tolist() == [False, True]
+    assert away_from(points, np.zeros((0, 3)), 20.0).all()
+
+
+def test_rotations_are_thinned_by_symmetry():
+    assert len(sample_rotations(20.0, point_group("I"))) < len(sample_rotations(20.0, point_group("C1"))) / 50
