@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 STAMP := $(VENV)/.installed-dev
 
-.PHONY: env demo test check format lint types layers spelling bench science docs clean
+.PHONY: env demo test check format lint types layers spelling bench science interop clean
 
 env: $(STAMP)
 
@@ -43,5 +43,14 @@ bench: env  ## cost of the kernels, one JSON line a figure
 science: env  ## accuracy against simulated truth, one JSON line a figure
 	$(BIN)/python benchmarks/run.py science
 
+# copick 1.x pins zarr < 3, so the peers live in environments of their own.
+interop: env  ## our files in the peers' own readers: copick, the data portal's converter, a zarr validator
+	test -x .venv-copick/bin/python || $(PYTHON) -m venv .venv-copick
+	.venv-copick/bin/python -m pip install --quiet --disable-pip-version-check 'copick==1.31.0'
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check 'cryoet-alignment==0.2.0' 'yaozarrs==0.3.4'
+	TOMOSET_COPICK_PYTHON=$(CURDIR)/.venv-copick/bin/python TOMOSET_PEER_PYTHON=$(CURDIR)/.venv-peers/bin/python \
+		$(BIN)/python -m pytest tests/interop
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) .venv-copick .venv-peers .pytest_cache .mypy_cache .ruff_cache build dist
