@@ -57,7 +57,9 @@ def make_phantom(
     ny, nx = shape_yx
     big = (2 * round(ny * field_scale / 2), 2 * round(nx * field_scale / 2))
     size = np.array([1.6 * max(big), 1.6 * max(big)]) * pixel
-    shells = [(*spec[:3], rng.poisson(density * spec[3] * size[0] * size[1] * thickness / 1e3)) for spec in SPECIES.values()]
+    shells = [
+        (*spec[:3], rng.poisson(density * spec[3] * size[0] * size[1] * thickness / 1e3)) for spec in SPECIES.values()
+    ]
     points = [
         np.column_stack([rng.uniform(-0.5, 0.5, (m, 2)) * size, rng.uniform(-0.5, 0.5, m) * (thickness - 200.0)])
         for *_, m in shells

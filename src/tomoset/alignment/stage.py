@@ -15,6 +15,7 @@ from tomoset.alignment.common_frame import (
 )
 from tomoset.alignment.common_lines import search_axis
 from tomoset.alignment.pair_correlation import align_neighbours
+from tomoset.alignment.marker_refinement import refine_with_markers
 from tomoset.alignment.params import AlignmentParams
 from tomoset.alignment.preprocess import Views, prepare_views
 from tomoset.alignment.refinement import newton_step, scan_thickness, wiener_sweep
@@ -81,6 +82,8 @@ def align(series: TiltSeries, params: AlignmentParams, *, resources: Resources, 
     start = _find_start(series, params, diagnostics, progress)
     level = _make_level(series, params, params.pixel_size_angstrom, start.axis_deg, progress)
     pose = _refine(level, params, start, diagnostics, progress)
+    if params.markers:
+        pose = _use_particles(level, params, pose, diagnostics, progress)
     pose = _smallest_shifts(level.views, pose)
     diagnostics["alignment.axis_deg"] = pose.axis_deg
     return replace(
@@ -180,6 +183,24 @@ def _refine(
             break
     diagnostics["alignment.thickness_angstrom"] = thickness
     return pose
+
+
+def _use_particles(
+    level: _Level, params: AlignmentParams, pose: Pose, diagnostics: dict[str, float], progress: Progress
+) -> Pose:
+    """Let particles refine the slab's solution, and report how well they agree with one another."""
+    thickness = diagnostics["alignment.thickness_angstrom"]
+    signal = signal_from_neighbours(level.views, level.frame, level.values(pose), thickness)
+    result = refine_with_markers(level.views, signal, pose, thickness, params, progress)
+    diagnostics["alignment.markers"] = float(result.n_markers)
+    diagnostics["alignment.markers_accepted"] = float(result.accepted)
+    diagnostics["alignment.marker_fraction"] = result.accepted_fraction
+    diagnostics["alignment.marker_residual_u_angstrom"] = float(result.residual_uv_angstrom[0])
+    diagnostics["alignment.marker_residual_v_angstrom"] = float(result.residual_uv_angstrom[1])
+    diagnostics["alignment.marker_error_u_angstrom"] = float(result.error_uv_angstrom[0])
+    diagnostics["alignment.marker_error_v_angstrom"] = float(result.error_uv_angstrom[1])
+    diagnostics["alignment.marker_last_step_angstrom"] = result.last_step_angstrom
+    return result.pose
 
 
 def _smallest_shifts(views: Views, pose: Pose) -> Pose:

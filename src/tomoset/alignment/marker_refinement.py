@@ -1,0 +1,132 @@
+"""Last refinement: rounds of measuring particles and solving the bundle, kept only if they prove themselves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.alignment.bundle import Bundle, solve_bundle
+from tomoset.alignment.common_frame import Pose
+from tomoset.alignment.markers import Offsets, find_markers, matched_images, measure_offsets
+from tomoset.alignment.params import AlignmentParams
+from tomoset.alignment.preprocess import Views
+from tomoset.geometry import remove_gauge
+from tomoset.model import Progress
+
+__all__ = ["MarkerRefinement", "half_set_error", "refine_with_markers"]
+
+Floats = NDArray[np.float64]
+
+_LEAST_MARKERS = 12
+_FIRST_REACH_ANGSTROM = 40.0
+_REACH_ANGSTROM = 25.0
+_CONVERGED_ANGSTROM = 0.1
+_MOST_RESIDUAL_UV_ANGSTROM = (7.0, 6.0)
+_LEAST_ACCEPTED = 0.78
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MarkerRefinement:
+    """Outcome of the marker stage.
+
+    Parameters
+    ----------
+    pose : Pose
+        The refined pose, or the one it started from when the stage did not prove itself.
+    accepted : bool
+    n_markers : int
+    residual_uv_angstrom : (2,) array of float64
+        Robust standard deviation of the markers' residuals; NaN without markers.
+    accepted_fraction : float
+        Measurements within three of them.
+    error_uv_angstrom : (2,) array of float64
+        Error of the shifts that noise explains: half the difference of the two half-sets' solutions.
+    last_step_angstrom : float
+    """
+
+    pose: Pose
+    accepted: bool
+    n_markers: int
+    residual_uv_angstrom: Floats
+    accepted_fraction: float
+    error_uv_angstrom: Floats
+    last_step_angstrom: float
+
+
+def refine_with_markers(
+    views: Views, signal_k: Floats, pose: Pose, thickness_angstrom: float, params: AlignmentParams, progress: Progress
+) -> MarkerRefinement:
+    """Refine shifts and axis on the specimen's own particles.
+
+    A particle is compact: its parallax is one unknown height, whereas the slab model must take every parallax within
+    the slab for possible. The result is kept when there are enough markers, their residuals are small, few are
+    outliers and the last round moved little; else the pose comes back as it was.
+    """
+    band = (params.coarsest_angstrom, params.finest_angstrom)
+    coefficients = matched_images(views, signal_k, band)
+    found = find_markers(views, coefficients, pose, thickness_angstrom, params.markers)
+    count = len(found.significance)
+    if count < _LEAST_MARKERS:
+        return _rejected(pose, count)
+    refined, positions, step = pose, found.positions_angstrom_xyz, np.inf
+    for done in range(params.marker_rounds):
+        reach = _FIRST_REACH_ANGSTROM if done == 0 else _REACH_ANGSTROM
+        offsets = measure_offsets(views, coefficients, refined, positions, reach)
+        bundle = solve_bundle(views, refined, positions, offsets)
+        step = _change(views, refined, bundle.pose)
+        before, refined, positions_before, positions = refined, bundle.pose, positions, bundle.positions_angstrom_xyz
+        progress.step("refine on particles", done + 1, params.marker_rounds)
+        if done > 0 and step < _CONVERGED_ANGSTROM:
+            break
+    proven = (
+        bool(np.all(bundle.deviation_uv_angstrom <= _MOST_RESIDUAL_UV_ANGSTROM))
+        and bundle.accepted_fraction >= _LEAST_ACCEPTED
+        and step < 1.0
+    )
+    return MarkerRefinement(
+        pose=refined if proven else pose,
+        accepted=proven,
+        n_markers=count,
+        residual_uv_angstrom=bundle.deviation_uv_angstrom,
+        accepted_fraction=bundle.accepted_fraction,
+        error_uv_angstrom=half_set_error(views, before, positions_before, offsets),
+        last_step_angstrom=step,
+    )
+
+
+def half_set_error(views: Views, pose: Pose, positions_angstrom_xyz: Floats, offsets: Offsets) -> Floats:
+    """Error of the shifts, root mean square across and along, from solving every other marker apart.
+
+    It sees noise only: a drift that all markers share, or a wrong basin, it cannot see.
+    """
+    halves: list[Bundle] = []
+    for first in (0, 1):
+        part = slice(first, None, 2)
+        half = Offsets(
+            uv_angstrom=offsets.uv_angstrom[part],
+            measured=offsets.measured[part],
+            reference_pnn=offsets.reference_pnn[part],
+        )
+        halves.append(solve_bundle(views, pose, positions_angstrom_xyz[part], half))
+    difference = halves[0].pose.shift_uv_angstrom - halves[1].pose.shift_uv_angstrom
+    residual, _ = remove_gauge(difference, views.tilt_deg)
+    return 0.5 * np.sqrt(np.mean(np.square(residual), axis=0))
+
+
+def _change(views: Views, before: Pose, after: Pose) -> float:
+    """Root mean square change of the shifts, Å, the specimen's translation apart."""
+    residual, _ = remove_gauge(after.shift_uv_angstrom - before.shift_uv_angstrom, views.tilt_deg)
+    return float(np.sqrt(np.mean(np.square(residual))))
+
+
+def _rejected(pose: Pose, count: int) -> MarkerRefinement:
+    nothing = np.full(2, np.nan)
+    return MarkerRefinement(
+        pose=pose,
+        accepted=False,
+        n_markers=count,
+        residual_uv_angstrom=nothing,
+        accepted_fraction=0.0,
+        error_uv_angstrom=nothing,
+        last_step_angstrom=float("nan"),
+    )

@@ -1,0 +1,234 @@
+"""Particles as markers: found in a quick tomogram, then measured in every view against their other views."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.alignment.common_frame import Pose, xy_from_uv
+from tomoset.alignment.preprocess import Views
+
+__all__ = ["Markers", "Offsets", "find_markers", "matched_images", "measure_offsets", "predicted_uv"]
+
+Floats = NDArray[np.float64]
+Images = NDArray[np.float32]
+
+_APART_ANGSTROM = 130.0
+_BOX_ANGSTROM = 330.0
+_REFERENCE_WIDTH_DEG = 15.0
+_REFERENCE_FLOOR = 0.03
+_LEAST_VISIBLE = 0.6
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Markers:
+    """Particles that may serve as markers.
+
+    Parameters
+    ----------
+    positions_angstrom_xyz : (p, 3) array of float64
+        Specimen frame.
+    significance : (p,) array of float64
+        Height in the tomogram they were found in, standard deviations.
+    """
+
+    positions_angstrom_xyz: Floats
+    significance: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Offsets:
+    """Where markers are, relative to where they were predicted.
+
+    Parameters
+    ----------
+    uv_angstrom : (p, n, 2) array of float64
+        Across and along the axis.
+    measured : (p, n) array of bool
+        False where the marker is outside the view or its peak lies at the edge of the search.
+    reference_pnn : (p, n, n) array of float64
+        Share of each other view in the reference that a view was measured against; rows sum to 1.
+    """
+
+    uv_angstrom: Floats
+    measured: NDArray[np.bool_]
+    reference_pnn: Floats
+
+
+def matched_images(views: Views, signal_k: Floats, band_angstrom: tuple[float, float]) -> Images:
+    """Spline coefficients (n, ny, nx) of the views filtered so that protein is positive and signal outweighs noise.
+
+    The whitened image is multiplied by the signed amplitude of its coherent part: CTF phases are flipped and each
+    frequency counts as its share of signal.
+    """
+    from scipy import fft, ndimage
+
+    coarsest, finest = band_angstrom
+    k = views.frequency_per_angstrom
+    share = np.clip(signal_k * np.square(views.transfer_nk) / views.power_nk, 0.0, 1.0)
+    amplitude = np.sign(views.transfer_nk) * np.sqrt(share)
+    amplitude *= 1 / (1 + (k * finest) ** 12)
+    amplitude *= 1 - 1 / (1 + (k * coarsest) ** 4)
+    _, ny, nx = views.images_nyx.shape
+    frequency = np.hypot(
+        np.fft.fftfreq(ny, views.pixel_size_angstrom)[:, None], np.fft.rfftfreq(nx, views.pixel_size_angstrom)[None, :]
+    )
+    ring = np.minimum(np.rint(frequency / k[1]).astype(np.intp), k.size - 1)
+    out = np.empty(views.images_nyx.shape, dtype=np.float32)
+    for i, image in enumerate(views.images_nyx):
+        filtered = fft.irfft2(fft.rfft2(image) * amplitude[i][ring].astype(np.float32), s=(ny, nx))
+        out[i] = ndimage.spline_filter(filtered, order=3, output=np.float32)
+    return out
+
+
+def predicted_uv(views: Views, pose: Pose, positions_angstrom_xyz: Floats) -> Floats:
+    """Where markers (p, 3) should appear in each view, across and along the axis: (p, n, 2), Å."""
+    x, y, z = positions_angstrom_xyz.T[:, :, None]
+    u = x * views.cos + z * views.cos * views.tan + pose.shift_uv_angstrom[:, 0]
+    v = y + pose.shift_uv_angstrom[:, 1]
+    return np.stack([u, v + np.zeros_like(u)], axis=-1)
+
+
+def find_markers(views: Views, coefficients_nyx: Images, pose: Pose, thickness_angstrom: float, most: int) -> Markers:
+    """Strongest compact things of a quick back-projection, at least 130 Å apart.
+
+    Only particles that at least 60 % of the views show are taken, and only those that stand out of the tomogram's
+    noise: a marker made of noise would follow the alignment instead of leading it.
+    """
+    from scipy import ndimage
+
+    step = 2 * views.pixel_size_angstrom
+    volume_zyx, axes = _back_project(views, coefficients_nyx, pose, thickness_angstrom, step)
+    size = 2 * int(_APART_ANGSTROM / step) + 1
+    top = ndimage.maximum_filter(volume_zyx, size=size)
+    # Bright particles make streaks, so noise is measured by the median: twice the interquartile range would see them.
+    middle = float(np.median(volume_zyx[::2, ::2, ::2]))
+    noise = 1.4826 * float(np.median(np.abs(volume_zyx[::2, ::2, ::2] - middle)))
+    z, y, x = np.nonzero((volume_zyx == top) & (volume_zyx > middle + 5.0 * noise))
+    inside = (z > 1) & (z < volume_zyx.shape[0] - 2)
+    z, y, x = z[inside], y[inside], x[inside]
+    heights = (volume_zyx[z, y, x] - middle) / noise
+    positions = np.column_stack([axes[2][x], axes[1][y], axes[0][z]])
+    visible = _inside(views, pose, predicted_uv(views, pose, positions)).mean(axis=1) >= _LEAST_VISIBLE
+    order = np.argsort(-heights[visible], kind="stable")[:most]
+    return Markers(positions_angstrom_xyz=positions[visible][order], significance=heights[visible][order])
+
+
+def _back_project(
+    views: Views, coefficients_nyx: Images, pose: Pose, thickness_angstrom: float, step_angstrom: float
+) -> tuple[Images, tuple[Floats, Floats, Floats]]:
+    """Sum of the filtered views over the slab (z, y, x) and the three axes' coordinates."""
+    from scipy import ndimage
+
+    _, ny, nx = coefficients_nyx.shape
+    c2 = np.cos(np.deg2rad(pose.axis_deg)) ** 2
+    pixel = views.pixel_size_angstrom
+    extent_u, extent_v = (nx * c2 + ny * (1 - c2)) * pixel, (nx * (1 - c2) + ny * c2) * pixel
+    depth = 0.5 * thickness_angstrom + 300.0
+    x, y, z = (
+        np.arange(-int(half / step_angstrom), int(half / step_angstrom) + 1) * step_angstrom
+        for half in (extent_u / 2, extent_v / 2, depth)
+    )
+    volume_zxy = np.zeros((z.size, x.size, y.size), dtype=np.float32)
+    for i, (cos, tan) in enumerate(zip(views.cos, views.tan, strict=True)):
+        u = x + pose.shift_uv_angstrom[i, 0]
+        uv = np.stack(np.broadcast_arrays(u[:, None], (y + pose.shift_uv_angstrom[i, 1])[None, :]), axis=-1)
+        xy = xy_from_uv(uv, pose.axis_deg) / pixel
+        line_ux = ndimage.map_coordinates(
+            coefficients_nyx[i], [xy[..., 1] + ny // 2, xy[..., 0] + nx // 2], order=3, prefilter=False
+        )
+        place = (x[None, :] * cos + z[:, None] * cos * tan - x[0]) / step_angstrom
+        low = np.clip(np.floor(place).astype(np.intp), 0, x.size - 2)
+        share = np.clip(place - low, 0.0, 1.0).astype(np.float32)[..., None]
+        volume_zxy += line_ux[low] * (1 - share) + line_ux[low + 1] * share
+    return np.ascontiguousarray(volume_zxy.transpose(0, 2, 1)), (z, y, x)
+
+
+def _inside(views: Views, pose: Pose, uv_angstrom: Floats) -> NDArray[np.bool_]:
+    """Whether a point lies in the image with half a box to spare: (p, n)."""
+    _, ny, nx = views.images_nyx.shape
+    xy = np.abs(xy_from_uv(uv_angstrom, pose.axis_deg)) / views.pixel_size_angstrom
+    margin = 0.5 * _BOX_ANGSTROM / views.pixel_size_angstrom
+    return (xy[..., 0] < nx / 2 - margin) & (xy[..., 1] < ny / 2 - margin)
+
+
+def measure_offsets(
+    views: Views, coefficients_nyx: Images, pose: Pose, positions_angstrom_xyz: Floats, reach_angstrom: float
+) -> Offsets:
+    """Offset of each marker in each view from its predicted place, relative to its other views.
+
+    A soft round box about the predicted place is correlated with the weighted mean of the same marker's boxes in the
+    other views, ``exp(−(Δt / 15°)²) + 0.03``; peaks further than ``reach_angstrom`` are not believed.
+    """
+    uv = predicted_uv(views, pose, positions_angstrom_xyz)
+    inside = _inside(views, pose, uv)
+    pixel = views.pixel_size_angstrom
+    size = 2 * round(_BOX_ANGSTROM / pixel / 2)
+    reach = max(1, round(reach_angstrom / pixel))
+    boxes_pn = _cut(views, coefficients_nyx, pose, uv, size) * inside[:, :, None, None]
+    away = np.subtract.outer(views.tilt_deg, views.tilt_deg)
+    weight = np.exp(-np.square(away / _REFERENCE_WIDTH_DEG)) + _REFERENCE_FLOOR
+    np.fill_diagonal(weight, 0.0)
+    offsets = np.zeros(uv.shape)
+    measured = np.zeros(inside.shape, dtype=bool)
+    for p, boxes in enumerate(boxes_pn):
+        lag, interior = _correlate(boxes, weight, reach)
+        offsets[p] = lag * pixel
+        measured[p] = interior & inside[p]
+    # A view's share in a reference grows with the signal its filtered image holds, which its power tells.
+    strength = np.square(coefficients_nyx, dtype=np.float64).mean(axis=(1, 2))
+    reference = weight[None] * (strength * inside)[:, None, :]
+    reference /= np.maximum(reference.sum(axis=2, keepdims=True), 1e-12)
+    return Offsets(uv_angstrom=offsets, measured=measured, reference_pnn=reference)
+
+
+def _cut(views: Views, coefficients_nyx: Images, pose: Pose, uv_angstrom: Floats, size: int) -> Images:
+    """Boxes (p, n, size, size), rows along the axis and columns across, about places (p, n, 2)."""
+    from scipy import ndimage
+
+    n, ny, nx = coefficients_nyx.shape
+    ticks = np.arange(size) - size // 2
+    radius = np.hypot(ticks[:, None], ticks[None, :]) / (size / 2)
+    mask = (0.5 + 0.5 * np.cos(np.pi * np.clip((radius - 0.6) / 0.4, 0.0, 1.0))).astype(np.float32)
+    grid = np.stack(np.broadcast_arrays(ticks[None, :], ticks[:, None]), axis=-1)
+    boxes = np.empty((len(uv_angstrom), n, size, size), dtype=np.float32)
+    for i in range(n):
+        places = uv_angstrom[:, i, None, None, :] / views.pixel_size_angstrom + grid
+        xy = xy_from_uv(places, pose.axis_deg)
+        box = ndimage.map_coordinates(
+            coefficients_nyx[i],
+            [xy[..., 1] + ny // 2, xy[..., 0] + nx // 2],
+            output=np.float32,
+            order=3,
+            prefilter=False,
+        )
+        boxes[:, i] = (box - ((box * mask).sum(axis=(1, 2)) / mask.sum())[:, None, None]) * mask
+    return boxes
+
+
+def _correlate(boxes: Images, weight: Floats, reach: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Lag (n, 2) across and along of each box against its reference, pixels, and whether it is inside the search."""
+    from scipy import fft
+
+    n, size, _ = boxes.shape
+    spectra = fft.rfft2(boxes)
+    references = (weight.astype(np.float32) @ spectra.reshape(n, -1)).reshape(spectra.shape)
+    correlation = fft.fftshift(fft.irfft2(spectra * references.conj(), s=(size, size)), axes=(1, 2))
+    middle = size // 2
+    near = correlation[:, middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
+    width = 2 * reach + 1
+    row, column = np.divmod(near.reshape(n, -1).argmax(axis=1), width)
+    views = np.arange(n)
+    at = near[views, row, column]
+    interior = (row > 0) & (row < width - 1) & (column > 0) & (column < width - 1) & (at > 0)
+    row, column = row + middle - reach, column + middle - reach
+    lag_u = column - middle + _vertices(correlation[views, row, column - 1], at, correlation[views, row, column + 1])
+    lag_v = row - middle + _vertices(correlation[views, row - 1, column], at, correlation[views, row + 1, column])
+    return np.column_stack([lag_u, lag_v]), interior
+
+
+def _vertices(before: Images, at: Images, after: Images) -> Floats:
+    """Tops of parabolas through three neighbours, within half a sample."""
+    curvature = (before - 2 * at + after).astype(np.float64)
+    safe = np.where(curvature < 0, curvature, -np.inf)
+    return np.clip(0.5 * (before - after) / safe, -0.5, 0.5)
