@@ -131,7 +131,7 @@ def measure_sheets(seed: int, quick: bool) -> None:
         diagnostics = found.diagnostics or {}
         report(f"sheet of hand {hand:+d}: right hand", float(found.defocus_hand == hand), "", 1.0, at_least=True)
         report(
-            f"sheet of hand {hand:+d}: margin of the hand", diagnostics["ctf.hand_margin"], "ln L", 20, at_least=True
+            f"sheet of hand {hand:+d}: margin of the hand", diagnostics["ctf.hand_margin"], "ln L", 100, at_least=True
         )
         report(f"sheet of hand {hand:+d}: worst defocus error", float(error_percent(found, truth).max()), "%", 1.0)
     measure_hopeless_sheets(seed, 6 if quick else 40)
@@ -155,7 +155,7 @@ def measure_hopeless_sheets(seed: int, n_trials: int) -> None:
         if diagnostics["ctf.best_hand"] == -1 or (gradient == 0 and diagnostics["ctf.best_hand"] != 0):
             largest = max(largest, diagnostics["ctf.hand_margin"])
     report(f"{n_trials} flat or faint sheets: wrong hands", float(wrong), "", 0.0)
-    report(f"{n_trials} flat or faint sheets: largest margin of a wrong hand", largest, "ln L", 10.0)
+    report(f"{n_trials} flat or faint sheets: largest margin of a wrong hand", largest, "ln L", 5.0)
 
 
 def main() -> None:

@@ -29,7 +29,8 @@ class CtfParams:
     series_step_angstrom : float
         Defocus difference between neighbouring tilts that costs one unit of log-likelihood (the series prior).
     hand_threshold : float
-        Log-likelihood by which a hand must beat both the other hand and the assumption of no gradient.
+        Log-likelihood by which a hand must beat both the other hand and the assumption of no gradient. On 104
+        simulated series too faint to decide, the wrong hand won by 2.0 at most; an ordinary series decides by hundreds.
 
     Raises
     ------
@@ -46,7 +47,7 @@ class CtfParams:
     nominal_range_angstrom: float = 15000.0
     max_astigmatism_angstrom: float = 3000.0
     series_step_angstrom: float = 500.0
-    hand_threshold: float = 20.0
+    hand_threshold: float = 10.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be fitted."""
