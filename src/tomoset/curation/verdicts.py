@@ -1,0 +1,197 @@
+"""Verdicts on tilts and tomograms: what the rules suggest, and what a verdict does to a series."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from tomoset.curation.measurements import Measurements, TiltMeasurements
+from tomoset.curation.params import CurationParams
+from tomoset.errors import ParameterError
+from tomoset.model import TiltSeries
+
+__all__ = ["REASONS", "TiltVerdict", "Verdict", "VerdictWord", "apply_verdict", "methods_text", "suggest"]
+
+VerdictWord = Literal["keep", "unsure", "reject"]
+
+REASONS = (
+    "failed alignment",
+    "ice contamination",
+    "crystalline ice",
+    "too thick",
+    "empty",
+    "drift",
+    "CTF failed",
+    "wrong area",
+    "radiation damage",
+    "beam blocked",
+    "reconstruction artefact",
+    "too few tilts",
+    "duplicate",
+    "other",
+)
+"""Words a reason begins with; what follows the colon is free."""
+
+_RULES = "rules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TiltVerdict:
+    """Whether one tilt should be used, and why not."""
+
+    name: str
+    use: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A judgement on one tomogram and on its tilts.
+
+    Parameters
+    ----------
+    run : str
+    verdict : {"keep", "unsure", "reject"}
+    reason : str
+        Begins with one of :data:`REASONS`; empty only for "keep".
+    tilts : tuple of TiltVerdict
+        Tilts that were judged; others stay as they are.
+    who : str
+        A person, or ``"rules"``.
+    at : str
+        When, ISO 8601; empty for a suggestion.
+
+    Raises
+    ------
+    ParameterError
+        If the word is unknown, or a doubt or rejection has no reason.
+    """
+
+    run: str
+    verdict: VerdictWord
+    reason: str = ""
+    tilts: tuple[TiltVerdict, ...] = ()
+    who: str = _RULES
+    at: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a rejection that does not say why."""
+        if self.verdict not in get_args(VerdictWord):
+            raise ParameterError(f"{self.run}: expected keep, unsure or reject, found {self.verdict!r}")
+        if self.verdict != "keep" and not self.reason:
+            raise ParameterError(f"{self.run}: {self.verdict} needs a reason, for instance {REASONS[0]!r}")
+
+
+def suggest(measurements: Measurements, params: CurationParams) -> Verdict:
+    """Judge a series by the thresholds.
+
+    Parameters
+    ----------
+    measurements : Measurements
+    params : CurationParams
+
+    Returns
+    -------
+    Verdict
+        One row for every tilt; a tilt that a stage has excluded stays so, with its reason. The tomogram is rejected
+        when what would be left cannot make one, and unsure when a number leaves doubt.
+    """
+    tilts = tuple(_judge_tilt(tilt, params) for tilt in measurements.tilts)
+    rejected = "; ".join(_grounds_to_reject(measurements, tilts, params))
+    if rejected:
+        return Verdict(run=measurements.run, verdict="reject", reason=rejected, tilts=tilts)
+    doubts = "; ".join(_grounds_for_doubt(measurements, tilts, params))
+    return Verdict(run=measurements.run, verdict="unsure" if doubts else "keep", reason=doubts, tilts=tilts)
+
+
+def _judge_tilt(tilt: TiltMeasurements, params: CurationParams) -> TiltVerdict:
+    if not tilt.use:
+        return TiltVerdict(name=tilt.name, use=False, reason=tilt.reason or "other: excluded by an earlier stage")
+    reason = "; ".join(_faults(tilt, params))
+    return TiltVerdict(name=tilt.name, use=not reason, reason=reason or tilt.reason)
+
+
+def _faults(tilt: TiltMeasurements, params: CurationParams) -> Iterator[str]:
+    if not params.intensity_ratio_min <= tilt.intensity_ratio <= params.intensity_ratio_max:
+        yield f"beam blocked: {tilt.intensity_ratio:.2f} of the counts expected at this tilt"
+    if tilt.motion_angstrom is not None and tilt.motion_angstrom > params.motion_max_angstrom:
+        yield f"drift: {tilt.motion_angstrom:.0f} Å within the exposure"
+    if tilt.ctf_score is not None and tilt.ctf_score < params.ctf_score_min:
+        yield f"CTF failed: score {tilt.ctf_score:.2f}"
+    if tilt.shift_jump_angstrom is not None and tilt.shift_jump_angstrom > params.shift_jump_max_angstrom:
+        yield f"failed alignment: shift {tilt.shift_jump_angstrom:.0f} Å away from its neighbours"
+
+
+def _left_over(tilts: tuple[TiltVerdict, ...], measurements: Measurements) -> list[float]:
+    """Angles of the tilts that the verdict leaves, ascending."""
+    return sorted(row.tilt_deg for row, tilt in zip(measurements.tilts, tilts, strict=True) if tilt.use)
+
+
+def _grounds_to_reject(m: Measurements, tilts: tuple[TiltVerdict, ...], params: CurationParams) -> Iterator[str]:
+    angles = _left_over(tilts, m)
+    if len(angles) < params.n_tilts_min:
+        yield f"too few tilts: {len(angles)} of {len(tilts)} can be used, {params.n_tilts_min} are needed"
+    elif angles[-1] - angles[0] < params.tilt_range_min_deg:
+        yield f"too few tilts: they span {angles[-1] - angles[0]:.0f}°, {params.tilt_range_min_deg:g}° are needed"
+    thickness = m.attenuation * params.mean_free_path_angstrom
+    if thickness > 1.5 * params.thickness_max_angstrom:
+        yield f"too thick: {thickness:.0f} Å of ice by the counts"
+
+
+def _grounds_for_doubt(m: Measurements, tilts: tuple[TiltVerdict, ...], params: CurationParams) -> Iterator[str]:
+    angles = _left_over(tilts, m)
+    gap = max((b - a for a, b in itertools.pairwise(angles)), default=0.0)
+    if gap > params.tilt_gap_max_deg:
+        yield f"too few tilts: none within {gap:.0f}°"
+    excluded = 1 - len(angles) / len(tilts)
+    if excluded > params.excluded_fraction_max:
+        yield f"too few tilts: {excluded:.0%} excluded"
+    thickness = m.attenuation * params.mean_free_path_angstrom
+    if thickness > params.thickness_max_angstrom:
+        yield f"too thick: {thickness:.0f} Å of ice by the counts"
+    error = _alignment_error_angstrom(m.diagnostics)
+    if error is not None and error > params.alignment_error_max_angstrom:
+        yield f"failed alignment: its own error estimate is {error:.0f} Å"
+    if m.half_correlation is not None and m.half_correlation < params.half_correlation_min:
+        yield f"empty: half tomograms correlate by {m.half_correlation:.3f}"
+
+
+def _alignment_error_angstrom(diagnostics: dict[str, float]) -> float | None:
+    """The alignment's last word on its error: from markers where it found some, else from the slab."""
+    for source in ("marker", "slab"):
+        values = [diagnostics.get(f"alignment.{source}_error_{axis}_angstrom") for axis in "uv"]
+        known = [value for value in values if value is not None]
+        if known:
+            return max(known)
+    return None
+
+
+def apply_verdict(series: TiltSeries, verdict: Verdict) -> TiltSeries:
+    """Return the series with ``use`` and ``reason`` of the judged tilts; every tilt keeps its row.
+
+    Raises
+    ------
+    ParameterError
+        If the verdict is on another run or names a tilt that the series does not have.
+    """
+    if verdict.run != series.run:
+        raise ParameterError(f"expected a verdict on {series.run}, found one on {verdict.run}")
+    judged = {tilt.name: tilt for tilt in verdict.tilts}
+    unknown = judged.keys() - {tilt.name for tilt in series.tilts}
+    if unknown:
+        raise ParameterError(f"{series.run}: the verdict names tilts it does not have: {', '.join(sorted(unknown))}")
+    return series.with_tilts(
+        replace(tilt, use=judged[tilt.name].use, reason=judged[tilt.name].reason) if tilt.name in judged else tilt
+        for tilt in series.tilts
+    )
+
+
+def methods_text(params: CurationParams) -> str:
+    """One sentence for a methods section."""
+    return (
+        "Tilts were flagged when their counts left "
+        f"{params.intensity_ratio_min:g}–{params.intensity_ratio_max:g} of a fitted exponential law of tilt, when they "
+        f"moved by more than {params.motion_max_angstrom:g} Å or when their shift left their neighbours' by more than "
+        f"{params.shift_jump_max_angstrom:g} Å; tomograms of fewer than {params.n_tilts_min} tilts or "
+        f"{params.tilt_range_min_deg:g}° were rejected, and every decision was logged with its author (tomoset)."
+    )
