@@ -56,7 +56,7 @@ def series_of(images: Floats, geometry: TiltGeometry, pixel: float) -> TiltSerie
 
 
 def bead_errors(seed: int, axis_deg: float, shape_yx: tuple[int, int]) -> Floats:
-    """Distance, voxels, of 20 beads from where the grid says they are."""
+    """Offset (20, 3), voxels, of 20 beads from where the grid says they are."""
     rng = stream(seed, "beads", str(axis_deg))
     tilt = np.arange(-60.0, 61.0, 3.0)
     geometry = TiltGeometry(
@@ -76,7 +76,7 @@ def bead_errors(seed: int, axis_deg: float, shape_yx: tuple[int, int]) -> Floats
     tomogram = run(series_of(images, geometry, PIXEL))
     volume = tomogram.volume_zyx.read().astype(float)
     expected = tomogram.grid.index_zyx(tomogram.grid.volume_from_specimen(beads))
-    return np.array([np.linalg.norm(darkest(volume, at) - at) for at in expected])
+    return np.array([darkest(volume, at) - at for at in expected])
 
 
 def darkest(volume: Floats, guess: Floats) -> Floats:
@@ -186,7 +186,9 @@ def main() -> None:
     options = parser.parse_args()
     for axis, shape in ((0.0, (256, 320)), (85.3, (256, 320)), (-95.0, (320, 256)), (40.0, (288, 288))):
         errors = bead_errors(options.seed, axis, shape)
-        report(f"beads, axis {axis:g}°, worst of 20", errors.max(), "voxel", 0.1)
+        # Streaks of the other beads move single peaks a little; what they share would be an error of the geometry.
+        report(f"beads, axis {axis:g}°, rms of 20", np.sqrt(np.square(errors).sum(axis=1).mean()), "voxel", 0.1)
+        report(f"beads, axis {axis:g}°, common offset", np.linalg.norm(errors.mean(axis=0)), "voxel", 0.05)
     for share, bar in ((0.5, 0.02), (0.7, 0.03), (0.9, 0.045)):
         report(f"white noise to {share:g} of Nyquist, rms error", noise_error(options.seed, share), "", bar)
     measure_simulator(options.seed, options.quick)

@@ -117,7 +117,8 @@ def _optics(series: TiltSeries, params: ReconstructionParams, row: int, strips: 
     if ctf is None:
         raise ParameterError(
             f"{series.run}: flipping phases needs the defocus of every used tilt, found none for "
-            f"{series.tilts[row].name}; estimate the CTF first or set reconstruction.ctf_correction to none"
+            f"{series.tilts[row].name}; estimate the CTF first, exclude the "
+            "tilt, or set reconstruction.ctf_correction to none"
         )
     return np.stack([_optics_line(series, ctf, offset) for offset in strips.offset_angstrom])
 
