@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--tomograms", type=int, default=2)
     parser.add_argument("--shift-error", type=float, default=0.0, help="error of the shifts, Å rms per axis")
     options = parser.parse_args()
-    params = TemplateParams(alignment_envelope_angstrom=max(3.0, options.shift_error))
+    params = TemplateParams()
     picks, truths, seconds = [], [], []
     for number in range(1 if options.quick else options.tomograms):
         series, truth = simulate(f"TS-{number + 1:03d}", options.seed, quick=options.quick)

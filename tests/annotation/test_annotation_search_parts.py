@@ -15,6 +15,7 @@ from tomoset.annotation.competition import (
     mutually_exclusive,
     noise_threshold,
 )
+from tomoset.annotation.envelope import best_envelope
 from tomoset.annotation.search import full_grid, search_rotations
 from tomoset.annotation.template_spectrum import template_spectrum
 from tomoset.annotation.transfer import box_frequencies, box_transfer
@@ -185,9 +186,7 @@ def transfer_of(tilts, **options):
         geometry=geometry,
         ctf_corrected=options.pop("ctf_corrected", True),
     )
-    return box_transfer(
-        tomogram, series, 32, 13.0, dose_weighted=False, alignment_envelope_angstrom=options.pop("envelope", 0.0)
-    )
+    return box_transfer(tomogram, series, 32, 13.0, dose_weighted=False)
 
 
 def test_the_missing_wedge_is_where_it_belongs():
@@ -211,14 +210,13 @@ def test_phase_flipping_makes_the_transfer_positive():
     assert plain[(k > 0) & (k < 1 / 60)].min() >= 0  # underfocus: protein dark, −CTF positive before the first zero
 
 
-def test_the_envelope_fades_fine_detail():
-    tilts = np.arange(-45.0, 46.0, 3.0)
-    sharp, faded = transfer_of(tilts).signal_zyx, transfer_of(tilts, envelope=5.0).signal_zyx
-    k = np.linalg.norm(box_frequencies(32, 13.0), axis=-1)
-    where = sharp > 0.1
-    np.testing.assert_allclose(
-        (faded / np.where(where, sharp, 1))[where], np.exp(-2 * (np.pi * 5 * k[where]) ** 2), rtol=1e-4
-    )
+def test_the_blur_is_measured_from_correlations_in_shells():
+    rng = np.random.default_rng(0)
+    k = np.linspace(0.002, 0.037, 24)
+    power = np.exp(-k * 30) * np.ones((10, 1))
+    fading = np.exp(-2 * np.square(np.pi * 8.0 * k))
+    noisy = 0.01 * power * fading + 0.0001 * rng.normal(size=power.shape) * np.sqrt(power)
+    assert best_envelope(noisy, power, k) == pytest.approx(8.0, abs=0.5)
 
 
 def hits(points, z, norm):
@@ -258,7 +256,7 @@ def test_the_amplitude_comes_from_the_class_that_fits_best():
     real, junk = hits(far, np.full(5, 20.0), 10.0), hits(far + np.array([0, 900.0, 0]), np.full(5, 9.0), 30.0)
     amplitude, sure = measure_amplitude([real, junk], [60.0, 140.0], [6.0, 6.0], 0.75)
     assert amplitude == pytest.approx(2.0)
-    assert [len(points) for points in sure] == [5, 5]
+    assert [len(each) for each in sure] == [5, 5]
     assert measure_amplitude([hits(far, np.full(5, 5.0), 10.0)], [60.0], [6.0], 0.75)[0] is None
 
 

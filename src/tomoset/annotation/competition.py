@@ -168,7 +168,7 @@ def away_from(
 
 def measure_amplitude(
     hits: Sequence[Hits], radii_angstrom: Sequence[float], chance_z: Sequence[float], fraction: float
-) -> tuple[float | None, list[Floats]]:
+) -> tuple[float | None, list[Hits]]:
     """Amplitude of the tomogram's particles in units of the templates, from the hits that are surely real.
 
     Parameters
@@ -186,18 +186,17 @@ def measure_amplitude(
     amplitude : float or None
         The median of z / A of the class that matches best (a template matches its own particles best); None when
         nothing is clearly above chance.
-    positions_angstrom_xyz : list of (m, 3) arrays of float64
-        Where the surely real hits of each class are.
+    sure : list of Hits
+        The surely real hits of each class.
     """
     chosen = mutually_exclusive([h.positions_angstrom_xyz for h in hits], [h.z for h in hits], radii_angstrom, fraction)
     sure = []
     for found, which, chance in zip(hits, chosen, chance_z, strict=True):
         best = found.select(which)
         sure.append(best.select(best.z > _CLEARLY_REAL * chance))
-    places = [each.positions_angstrom_xyz for each in sure]
     ratios = [each.z / each.norm for each in sure]
     rich = [np.median(values) for values in ratios if len(values) >= _FEWEST_HITS]
     if rich:
-        return float(max(rich)), places
+        return float(max(rich)), sure
     any_hit = np.concatenate(ratios) if ratios else np.zeros(0)
-    return (float(np.median(any_hit)) if len(any_hit) else None), places
+    return (float(np.median(any_hit)) if len(any_hit) else None), sure

@@ -61,9 +61,9 @@ class TemplateParams:
         Threshold of the log-likelihood ratio given by hand for all classes; None derives it as above.
     exclusion_fraction : float
         Two picks are never closer than this share of the sum of their radii.
-    alignment_envelope_angstrom : float
-        Assumed error of the tilt images' shifts, Å rms per axis; it fades the template's fine detail as it faded the
-        tomogram's.
+    alignment_envelope_angstrom : float or None
+        Error of the tilt images' shifts, Å rms per axis; it fades the template's fine detail as it faded the
+        tomogram's. None: measured on the surest hits (all that blurs them counts), after a search with 5 Å.
     dose_weighted : bool
         Whether the reconstruction weighted the tilts by their dose (critical exposure of Grant & Grigorieff).
 
@@ -82,7 +82,7 @@ class TemplateParams:
     expected_false_positives: float = 0.1
     score_threshold: float | None = None
     exclusion_fraction: float = 0.75
-    alignment_envelope_angstrom: float = 3.0
+    alignment_envelope_angstrom: float | None = None
     dose_weighted: bool = True
 
     def __post_init__(self) -> None:
@@ -94,7 +94,6 @@ class TemplateParams:
             "least_amplitude": (0.0, 1.0),
             "expected_false_positives": (1e-6, 1e6),
             "exclusion_fraction": (0.1, 2.0),
-            "alignment_envelope_angstrom": (0.0, 100.0),
         }
         for name, (least, most) in ranges.items():
             value = getattr(self, name)
@@ -103,6 +102,11 @@ class TemplateParams:
         if self.angular_step_deg is not None and not 1.0 <= self.angular_step_deg <= 90.0:
             raise ParameterError(
                 f"templates.angular_step_deg: expected 1° to 90° or none, got {self.angular_step_deg:g}°"
+            )
+        if self.alignment_envelope_angstrom is not None and not 0 <= self.alignment_envelope_angstrom <= 100:
+            raise ParameterError(
+                "templates.alignment_envelope_angstrom: expected 0 Å to 100 Å or none, got "
+                f"{self.alignment_envelope_angstrom:g} Å"
             )
         coarse = self.search_voxel_size_angstrom
         if coarse is not None and not self.voxel_size_angstrom <= coarse <= 100.0:

@@ -32,6 +32,12 @@ class Prepared:
     white: WhitenedVolume
     weight_box_zyx: NDArray[np.float32]
 
+    def faded(self, envelope_angstrom: float) -> "Prepared":
+        """Return the same for templates blurred by an alignment error, Å rms per axis."""
+        k = np.linalg.norm(box_frequencies(len(self.weight_box_zyx), self.white.voxel_size_angstrom), axis=-1)
+        fading = np.exp(-2 * np.square(np.pi * envelope_angstrom * k)).astype(np.float32)
+        return Prepared(self.white, self.weight_box_zyx * fading)
+
 
 def prepare(
     tomogram: Tomogram,
@@ -67,14 +73,7 @@ def prepare(
     voxel = cropped.voxel_size_angstrom
     largest = max(template.structure.radius_angstrom for template in templates)
     n = 2 * int(np.ceil((largest + _FRINGE_ANGSTROM) / voxel))
-    transfer = box_transfer(
-        tomogram,
-        series,
-        n,
-        voxel,
-        dose_weighted=params.dose_weighted,
-        alignment_envelope_angstrom=params.alignment_envelope_angstrom,
-    )
+    transfer = box_transfer(tomogram, series, n, voxel, dose_weighted=params.dose_weighted)
     spectrum = local_spectrum(cropped.volume_zyx, cropped.used_zyx, n, resources.workers)
     k = np.linalg.norm(box_frequencies(n, voxel), axis=-1)
     band = (transfer.coverage_zyx > _LEAST_COVERAGE) & (k > 0) & (k < 0.5 / voxel)

@@ -15,10 +15,11 @@ from tomoset.geometry import rotation_about
 from tomoset.model import Progress, Resources
 from tomoset.structures import Structure
 
-__all__ = ["Pose", "Refiner", "refine_hits"]
+__all__ = ["SHELLS", "Pose", "Refiner", "patch_around", "refine_hits", "refiner_of"]
 
 Floats = NDArray[np.float64]
 
+SHELLS = 24
 _REACH_VOXELS = 2
 _NEWTON_VOXELS = 1.0
 _TURNS_PER_LEVEL = 4
@@ -79,7 +80,7 @@ class Refiner:
         self.half = int(np.ceil((radius_angstrom + 60.0) / voxel_size_angstrom))
         n = 2 * self.half
         weight = full_grid(weight_box_zyx, (n, n, n))
-        self._used = weight > 0
+        self._used = weight != 0
         self._k_xyz = np.ascontiguousarray(box_frequencies(n, voxel_size_angstrom)[self._used])
         self._weight = weight[self._used].astype(np.float64)
         self._multiplicity = np.where(self._k_xyz[:, 0] == 0, 1.0, 2.0) / n**3
@@ -116,6 +117,41 @@ class Refiner:
                 rotation, best = turn @ rotation, found
             shift, best = self._moved(data, rotation, shift, best)
         return Pose(shift, rotation, _z(best), float(np.sqrt(best[1])))
+
+    def shells(
+        self, patch_zyx: NDArray[np.float32], rotation: Floats, shift_angstrom_xyz: Floats
+    ) -> tuple[Floats, Floats]:
+        """Correlation with the template, and the template's power, in shells of frequency at a pose.
+
+        Parameters
+        ----------
+        patch_zyx : (2 half, 2 half, 2 half) array of float32
+        rotation : (3, 3) array of float64
+        shift_angstrom_xyz : (3,) array of float64
+            From the centre of the patch.
+
+        Returns
+        -------
+        correlation, power : (SHELLS,) arrays of float64
+            Shells of equal width from zero to the band's end.
+        """
+        from scipy import fft
+
+        from tomoset.annotation import _kernels
+
+        data = fft.rfftn(patch_zyx)[self._used].astype(np.complex128) * self._to_centre
+        data = data * np.exp(2j * np.pi * self._k_xyz @ shift_angstrom_xyz)
+        ones = np.ones_like(data)
+        spectrum, spacing = self._template.values_zyx, self._template.length_angstrom
+        template = _kernels.patch_product(self._k_xyz, ones, self._weight, spectrum, spacing, rotation)
+        k = np.linalg.norm(self._k_xyz, axis=1)
+        shell = np.minimum((k * 2 * self._voxel * SHELLS).astype(np.intp), SHELLS - 1)
+        correlation = self._multiplicity * (data * template).real
+        power = self._multiplicity * np.square(np.abs(template))
+        found, of_template = np.zeros(SHELLS), np.zeros(SHELLS)
+        np.add.at(found, shell, correlation)
+        np.add.at(of_template, shell, power)
+        return found, of_template
 
     def _located(self, data: NDArray[np.complex128], rotation: Floats) -> tuple[Floats, Floats]:
         """Best place within two voxels of the centre for one rotation: whole voxels, then a Newton step."""
@@ -180,6 +216,13 @@ def _small_turns(step_deg: float) -> list[Floats]:
     return [rotation_about(axis, sign * step_deg) for axis in ("x", "y", "z") for sign in (1.0, -1.0)]
 
 
+def refiner_of(structure: Structure, prepared: Prepared, step_deg: float) -> Refiner:
+    """Refiner of a structure in a prepared tomogram, after a search with this spacing of rotations."""
+    voxel = prepared.white.voxel_size_angstrom
+    spectrum = template_spectrum(structure, voxel)
+    return Refiner(spectrum, prepared.weight_box_zyx, structure.radius_angstrom, voxel, step_deg)
+
+
 def refine_hits(
     rough: Hits,
     structure: Structure,
@@ -215,12 +258,11 @@ def refine_hits(
     from concurrent.futures import ThreadPoolExecutor
 
     white = prepared.white
-    spectrum = template_spectrum(structure, white.voxel_size_angstrom)
-    refiner = Refiner(spectrum, prepared.weight_box_zyx, structure.radius_angstrom, white.voxel_size_angstrom, step_deg)
+    refiner = refiner_of(structure, prepared, step_deg)
 
     def one(index: int) -> tuple[NDArray[np.float64], Pose]:
         voxel = np.rint(rough.positions_angstrom_xyz[index, ::-1] / white.voxel_size_angstrom).astype(np.intp)
-        patch = _patch(white.volume_zyx, voxel, refiner.half)
+        patch = patch_around(white.volume_zyx, voxel, refiner.half)
         pose = refiner.fit(-patch if inverted else patch, rough.rotations[index])
         return voxel[::-1] * white.voxel_size_angstrom + pose.shift_angstrom_xyz, pose
 
@@ -249,7 +291,7 @@ def _visible(structure: Structure, position_angstrom_xyz: Floats, rotation: Floa
     return float(strength[inside].sum() / strength.sum())
 
 
-def _patch(volume_zyx: NDArray[np.float32], centre_zyx: NDArray[np.intp], half: int) -> NDArray[np.float32]:
+def patch_around(volume_zyx: NDArray[np.float32], centre_zyx: NDArray[np.intp], half: int) -> NDArray[np.float32]:
     """Cube around a voxel, which gets index ``half``; zero outside the volume."""
     patch = np.zeros((2 * half,) * 3, dtype=np.float32)
     first = centre_zyx - half

@@ -15,6 +15,7 @@ from tomoset.annotation.competition import (
     mutually_exclusive,
     noise_threshold,
 )
+from tomoset.annotation.envelope import measure_envelope
 from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.preparation import Prepared, prepare
 from tomoset.annotation.refine import refine_hits
@@ -32,6 +33,7 @@ _CANDIDATE_Z = 4.5
 _CHANCE_Z = 3.5
 _MOST_CANDIDATES = 4000
 _CHANCE_REFINED = 80
+_FIRST_BLUR_ANGSTROM = 5.0
 _FEWEST_CHANCE = 20
 
 
@@ -43,10 +45,15 @@ def methods_text(params: TemplateParams) -> str:
         if params.score_threshold is None
         else f"a log-likelihood ratio of {params.score_threshold:g}"
     )
+    blur = (
+        "the blur measured on the surest hits"
+        if params.alignment_envelope_angstrom is None
+        else f"an alignment error of {params.alignment_envelope_angstrom:g} Å"
+    )
     return (
         f"Particles were found by template matching on voxels of about {params.voxel_size_angstrom:.1f} Å: tomograms "
-        "were whitened by their own local power spectrum, templates weighted by CTF, dose, missing wedge and an "
-        f"alignment error of {params.alignment_envelope_angstrom:g} Å, rotations thinned by the particle's symmetry, "
+        "were whitened by their own local power spectrum, templates weighted by CTF, dose, missing wedge and "
+        f"{blur}, rotations thinned by the particle's symmetry, "
         "classes competed on one likelihood scale with mutual exclusion, positions and rotations were refined, and "
         f"the score threshold was set at {threshold}."
     )
@@ -94,7 +101,7 @@ def match_templates(
     Labels
         Positions in the tomogram's volume frame; scores are log-likelihood ratios against noise, margins the lead
         over the best other class at the same place. ``notes`` hold the signal amplitude measured (in units of the
-        tomogram's density per volt), and for each class the threshold and the norm of its template.
+        tomogram's density per volt), the blur assumed, and for each class the threshold and the norm of its template.
 
     Raises
     ------
@@ -114,24 +121,38 @@ def match_templates(
         raise ParameterError(f"templates: expected one or more classes of different names, got {names}")
     coarse_voxel = params.search_voxel_angstrom([template.structure.mass_kda for template in templates])
     coarse = prepare(tomogram, series, templates, params, coarse_voxel, resources)
-    found = _search_all(coarse, templates, params, resources, progress)
-    amplitude, _ = _judge(found, [each.candidates for each in found], [each.chance for each in found], params)
+    envelope = params.alignment_envelope_angstrom
+    blur = _FIRST_BLUR_ANGSTROM if envelope is None else envelope
+    found = _search_all(coarse.faded(blur), templates, params, resources, progress)
+    amplitude, _, sure = _judge(found, [each.candidates for each in found], [each.chance for each in found], params)
     if amplitude is None:
         return _labels(tomogram, params, [_no_picks(template) for template in templates], {"signal_amplitude": 0.0})
     fine = coarse
     if coarse_voxel != params.voxel_size_angstrom:
         del coarse
         fine = prepare(tomogram, series, templates, params, params.voxel_size_angstrom, resources)
-    hits, chance_hits = [], []
+    if envelope is None:
+        structures, steps = [template.structure for template in templates], [each.step_deg for each in found]
+        blur = measure_envelope(sure, structures, steps, fine, blur, resources)
+    hits, chance_hits = _refine_all(found, fine.faded(blur), params.amplitude * amplitude, resources, progress)
+    final, chance, _ = _judge(found, hits, chance_hits, params)
+    picks, notes = _compete(found, hits, chance, final or amplitude, params)
+    notes |= {"signal_amplitude": final or amplitude, "alignment_envelope_angstrom": blur}
+    return _labels(tomogram, params, picks, notes)
+
+
+def _refine_all(
+    found: Sequence[_Found], prepared: Prepared, amplitude: float, resources: Resources, progress: Progress
+) -> tuple[list[Hits], list[Hits]]:
+    """Refined candidates of every class, and as many of chance's best as judge them, treated alike."""
+    hits, chance = [], []
     for each in found:
         structure = each.template.structure
-        rough = _promising(each.candidates, params.amplitude * amplitude)
-        hits.append(refine_hits(rough, structure, fine, each.step_deg, resources, progress))
+        rough = _promising(each.candidates, amplitude)
+        hits.append(refine_hits(rough, structure, prepared, each.step_deg, resources, progress))
         luckiest = each.chance.select(np.argsort(-each.chance.z, kind="stable")[:_CHANCE_REFINED])
-        chance_hits.append(refine_hits(luckiest, structure, fine, each.step_deg, resources, progress, inverted=True))
-    final, chance = _judge(found, hits, chance_hits, params)
-    picks, notes = _compete(found, hits, chance, final or amplitude, params)
-    return _labels(tomogram, params, picks, notes | {"signal_amplitude": final or amplitude})
+        chance.append(refine_hits(luckiest, structure, prepared, each.step_deg, resources, progress, inverted=True))
+    return hits, chance
 
 
 def _labels(tomogram: Tomogram, params: TemplateParams, picks: Sequence[Picks], notes: dict[str, float]) -> Labels:
@@ -244,8 +265,8 @@ def _counter(progress: Progress, total: int) -> Callable[[], None]:
 
 def _judge(
     found: Sequence[_Found], hits: Sequence[Hits], chance_hits: Sequence[Hits], params: TemplateParams
-) -> tuple[float | None, list[float]]:
-    """Amplitude of the signal and chance's reach in each class, the latter away from what is clearly real.
+) -> tuple[float | None, list[float], list[Hits]]:
+    """Amplitude of the signal, chance's reach in each class away from what is clearly real, and what that is.
 
     A real particle's bright fringes resemble inverted templates; chance is what is left where no particle is.
     """
@@ -256,13 +277,13 @@ def _judge(
     chance = []
     for each, lucky, radius in zip(found, chance_hits, radii, strict=True):
         clear = np.ones(len(lucky), dtype=bool)
-        for points, other in zip(sure, radii, strict=True):
-            clear &= away_from(lucky.positions_angstrom_xyz, points, radius + other)
+        for real, other in zip(sure, radii, strict=True):
+            clear &= away_from(lucky.positions_angstrom_xyz, real.positions_angstrom_xyz, radius + other)
         if clear.sum() >= _FEWEST_CHANCE:
             chance.append(noise_threshold(lucky.z[clear], expected))
         else:
             chance.append(independent_noise_threshold(each.cells, expected))
-    return amplitude, chance
+    return amplitude, chance, sure
 
 
 def _promising(rough: Hits, amplitude: float) -> Hits:

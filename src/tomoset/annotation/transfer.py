@@ -30,7 +30,7 @@ class BoxTransfer:
         What a potential is multiplied with, up to the tomogram's unit of density; positive where the molecule has
         the sign of its potential after the tomogram's contrast has been accounted for.
     coverage_zyx : (n, n, n // 2 + 1) array of float32
-        The same without optics, dose and envelope: 1 where tilts are dense, 0 in the missing wedge.
+        The same without optics and dose: 1 where tilts are dense, 0 in the missing wedge.
     voxel_size_angstrom : float
     """
 
@@ -54,7 +54,6 @@ def box_transfer(
     voxel_size_angstrom: float,
     *,
     dose_weighted: bool,
-    alignment_envelope_angstrom: float,
 ) -> BoxTransfer:
     """Transfer function of a tomogram for particles that fit into a box.
 
@@ -70,8 +69,6 @@ def box_transfer(
     dose_weighted : bool
         Whether the reconstruction multiplied each tilt with the damage amplitude of its dose (the specimen's own
         damage is in the images either way).
-    alignment_envelope_angstrom : float
-        Error of the shifts of the tilt images, Å rms per axis.
 
     Returns
     -------
@@ -102,11 +99,10 @@ def box_transfer(
         weight = faded if dose_weighted else 1.0
         coverage += slab
         signal += slab * weight * faded * _contrast(series, int(row), in_image, tomogram.ctf_corrected)
-    k = np.linalg.norm(k_xyz, axis=-1)
     if dose_weighted:  # the reconstruction's weights have a mean square of one over the tilts
+        k = np.linalg.norm(k_xyz, axis=-1)
         power = np.mean([np.square(_surviving(series, int(row), k)) for row in rows], axis=0)
         signal /= np.sqrt(np.maximum(power, np.finfo(np.float64).tiny))
-    signal *= np.exp(-2 * np.square(np.pi * alignment_envelope_angstrom * k))
     return BoxTransfer(signal.astype(np.float32), coverage.astype(np.float32), voxel_size_angstrom)
 
 
