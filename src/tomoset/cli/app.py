@@ -10,7 +10,7 @@ import sys
 import typer
 
 from tomoset import __version__
-from tomoset.cli import dataset_commands, label_commands, project_commands
+from tomoset.cli import browse_commands, dataset_commands, label_commands, project_commands
 from tomoset.errors import TomosetError
 
 __all__ = ["app", "main"]
@@ -39,7 +39,7 @@ def options(
     del version
 
 
-for _commands in (project_commands, label_commands, dataset_commands):
+for _commands in (project_commands, label_commands, browse_commands, dataset_commands):
     _commands.register(app)
 
 
