@@ -104,7 +104,7 @@ class Scene:
         cosine = math.cos(math.radians(float(self.conditions.geometry.y_tilt_deg[tilt])))
         path_angstrom = self.specimen.thickness_angstrom / cosine
         rng = stream(self.seed, "image", self.specimen.run, self.conditions.names[tilt], "ice")
-        ice = ice_spectrum(view.defocus_angstrom, path_angstrom, self.params, self.canvas, rng, workers=workers)
+        ice = ice_spectrum(view, path_angstrom, self.params, self.canvas, rng, workers=workers)
         self._latest = (tilt, molecules, ice)
         return molecules, ice
 

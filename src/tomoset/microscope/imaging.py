@@ -74,10 +74,10 @@ def image(
     Notes
     -----
     Linear weak-phase imaging: contrast = 2 σ V · CTF, each molecule at the defocus of its own height, damped by the
-    radiation damage of the middle of its frame, plus the ice's phase noise; intensity = dose · (1 + contrast) ·
-    exp(−thickness / (mean free path · cos tilt)), times a flat DQE; Poisson counts. Left out: multiple and
-    quadratic scattering (a 20S proteasome on end shifts the phase by about 0.3 rad), depth within a molecule, the
-    detector's MTF, astigmatism, beam tilt, coherence envelopes, local motion and coincidence loss.
+    radiation damage of the middle of its frame, plus the phase noise of ice at its own heights; intensity = dose ·
+    (1 + contrast) · exp(−thickness / (mean free path · cos tilt)), times a flat DQE; Poisson counts. Left out:
+    multiple and quadratic scattering (a 20S proteasome on end shifts the phase by about 0.3 rad), depth within a
+    molecule, the detector's MTF, astigmatism, beam tilt, coherence envelopes, local motion and coincidence loss.
     """
     _check(specimen, structures, params)
     species = [name for name in structures if any(m.species == name for m in specimen.molecules)]
