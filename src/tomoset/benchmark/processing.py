@@ -106,8 +106,9 @@ def _motion_rms_pixel(series: TiltSeries, truth: SeriesTruth) -> float:
 
 
 def _relative_defocus(series: TiltSeries, truth: SeriesTruth) -> NDArray[np.float64]:
-    estimated = [np.nan if series.tilts[i].ctf is None else series.tilts[i].ctf.defocus_angstrom for i in series.used]  # type: ignore[union-attr]
-    return np.asarray(estimated, dtype=np.float64) / truth.defocus_angstrom[series.used] - 1
+    estimates = [series.tilts[i].ctf for i in series.used]
+    defocus = np.array([np.nan if ctf is None else ctf.defocus_angstrom for ctf in estimates])
+    return defocus / truth.defocus_angstrom[series.used] - 1
 
 
 def _rms(values: NDArray[np.float64]) -> float:

@@ -1,9 +1,10 @@
 """Release a project: gather what was curated and hand it to the release room, run by run."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tomoset import alignment, annotation, ctf, microscope, motion, reconstruction, specimen
+from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen
 from tomoset.curation import CurationLog
 from tomoset.errors import InputMissingError, OutputError
 from tomoset.model import Progress, Release, Silent
@@ -78,6 +79,7 @@ def methods_section(recipe: Recipe) -> str:
         ctf.methods_text(recipe.ctf),
         alignment.methods_text(recipe.alignment),
         reconstruction.methods_text(recipe.reconstruction),
+        curation.methods_text(recipe.curation),
     ]
     if recipe.objects:
         sentences.append(annotation.methods_text(recipe.annotation))
@@ -98,9 +100,11 @@ def _gather(layout: ProjectLayout, recipe: Recipe, runs: list[str]) -> Iterator[
 
 def _rejected(layout: ProjectLayout) -> dict[str, str]:
     """Runs that a person or, where nobody has spoken, the rules rejected."""
-    rejected = {}
+    verdicts = {}
+    for path in sorted((layout.root / "Curation").glob("*.json")):
+        suggestion = json.loads(path.read_text("utf-8"))["suggestion"]
+        verdicts[suggestion["run"]] = (suggestion["verdict"], f"by the rules: {suggestion['reason']}")
     if layout.curation_log.is_file():
         for verdict in CurationLog(layout.curation_log).current_verdicts():
-            if verdict.verdict == "reject":
-                rejected[verdict.run] = verdict.reason
-    return rejected
+            verdicts[verdict.run] = (verdict.verdict, verdict.reason)
+    return {run: reason for run, (word, reason) in verdicts.items() if word == "reject"}

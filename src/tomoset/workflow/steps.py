@@ -103,6 +103,9 @@ def _ctf(context: StepContext) -> list[Path]:
 def _align(context: StepContext) -> list[Path]:
     folder = context.layout.series(context.run)
     series = load_series(folder, "ctf.json")
+    # Tilts that the rules find blocked, drifting or without CTF keep their row, but would only mislead the alignment.
+    verdict = curation.suggest(curation.measure(series), context.recipe.curation)
+    series = curation.apply_verdict(series, verdict)
     aligned = alignment.align(series, context.recipe.alignment, resources=context.resources, progress=context.progress)
     aln = write_aretomo_alignment(folder / f"{aligned.run}.aln", aligned)
     return [save_series(folder / "series.json", aligned), *write_imod_alignment(folder, aligned), aln]
@@ -162,7 +165,11 @@ STEPS = (
     Step(name="motion", noun="images", version=motion.STAGE_VERSION, params=lambda r: r.motion, execute=_motion),
     Step(name="ctf", noun="defocus", version=ctf.STAGE_VERSION, params=lambda r: r.ctf, execute=_ctf),
     Step(
-        name="align", noun="tiltseries", version=alignment.STAGE_VERSION, params=lambda r: r.alignment, execute=_align
+        name="align",
+        noun="tiltseries",
+        version=f"{alignment.STAGE_VERSION}.{curation.STAGE_VERSION}",
+        params=lambda r: {"alignment": r.alignment, "curation": r.curation},
+        execute=_align,
     ),
     Step(
         name="reconstruct",
