@@ -151,6 +151,15 @@ def test_fourier_cropping_leaves_voxel_zero_where_it_is():
     assert float(volume.max()) == pytest.approx(1.0, abs=0.15)
 
 
+def test_padding_before_the_volume_has_negative_positions():
+    cropped = crop_to_voxel_size(np.zeros((20, 20, 20), np.float32), 10.0, 20.0, margin_angstrom=100.0)
+    assert cropped.used_zyx == (10, 10, 10)
+    assert min(cropped.volume_zyx.shape) >= 20
+    n = cropped.volume_zyx.shape[0]
+    index = np.array([[0, 9, 12], [n - 1, n - 3, 0]])
+    np.testing.assert_allclose(cropped.positions_angstrom_xyz(index), [[240, 180, 0], [0, -60, -20]])
+
+
 def test_ratios_are_small_integers():
     assert cropping_ratio(10.0, 40 / 3) == pytest.approx(3 / 4)
     assert cropping_ratio(10.0, 20.0) == pytest.approx(1 / 2)

@@ -129,10 +129,10 @@ def update_extremes(
 
 
 @_jit
-def local_maxima(values: NDArray[np.float32], used_zyx: tuple[int, int, int], threshold: float) -> NDArray[np.int64]:
+def local_maxima(values: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
     """Indices (n, 3) zyx of voxels above a threshold that no neighbour of the 26 exceeds."""
     found = []
-    nz, ny, nx = used_zyx
+    nz, ny, nx = values.shape
     for iz in range(nz):
         for iy in range(ny):
             for ix in range(nx):

@@ -67,11 +67,15 @@ def prepare(
     from. Its spectrum is measured at the resolution of a box that holds the largest template and its fringes, in
     which tilt images are slabs rather than planes.
     """
+    largest = max(template.structure.radius_angstrom for template in templates)
     cropped = crop_to_voxel_size(
-        tomogram.volume_zyx.read(), tomogram.grid.voxel_size_angstrom, voxel_size_angstrom, resources.workers
+        tomogram.volume_zyx.read(),
+        tomogram.grid.voxel_size_angstrom,
+        voxel_size_angstrom,
+        margin_angstrom=largest / 2,  # a particle centred outside must be known as one, or its rim is taken for others
+        workers=resources.workers,
     )
     voxel = cropped.voxel_size_angstrom
-    largest = max(template.structure.radius_angstrom for template in templates)
     n = 2 * int(np.ceil((largest + _FRINGE_ANGSTROM) / voxel))
     transfer = box_transfer(tomogram, series, n, voxel, dose_weighted=params.dose_weighted)
     spectrum = local_spectrum(cropped.volume_zyx, cropped.used_zyx, n, resources.workers)

@@ -295,8 +295,8 @@ def patch_around(volume_zyx: NDArray[np.float32], centre_zyx: NDArray[np.intp], 
     """Cube around a voxel, which gets index ``half``; zero outside the volume."""
     patch = np.zeros((2 * half,) * 3, dtype=np.float32)
     first = centre_zyx - half
-    low = np.maximum(first, 0)
-    high = np.minimum(first + 2 * half, volume_zyx.shape)
+    low = np.clip(first, 0, volume_zyx.shape)
+    high = np.clip(first + 2 * half, low, volume_zyx.shape)
     into = tuple(slice(a, b) for a, b in zip(low - first, high - first, strict=True))
     patch[into] = volume_zyx[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
     return patch

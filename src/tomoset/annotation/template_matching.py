@@ -21,6 +21,7 @@ from tomoset.annotation.preparation import Prepared, prepare
 from tomoset.annotation.refine import refine_hits
 from tomoset.annotation.search import full_grid, search_rotations
 from tomoset.annotation.template_spectrum import template_spectrum
+from tomoset.annotation.whitening import WhitenedVolume
 from tomoset.errors import ParameterError
 from tomoset.geometry import point_group, sample_rotations
 from tomoset.model import Labels, Picks, Progress, Resources, TiltSeries, Tomogram
@@ -137,6 +138,7 @@ def match_templates(
     hits, chance_hits = _refine_all(found, fine.faded(blur), params.amplitude * amplitude, resources, progress)
     final, chance, _ = _judge(found, hits, chance_hits, params)
     picks, notes = _compete(found, hits, chance, final or amplitude, params)
+    picks = [each.select(tomogram.grid.contains(each.positions_angstrom_xyz)) for each in picks]
     notes |= {"signal_amplitude": final or amplitude, "alignment_envelope_angstrom": blur}
     return _labels(tomogram, params, picks, notes)
 
@@ -226,15 +228,14 @@ def _search_one(
         workers=resources.workers,
         step=step_done,
     )
-    used, voxel = white.used_zyx, white.voxel_size_angstrom
-    peaks = _kernels.local_maxima(scores.z_zyx, used, _CANDIDATE_Z)
-    chance = _kernels.local_maxima(scores.inverted_z_zyx, used, _CHANCE_Z)
+    peaks = _kernels.local_maxima(scores.z_zyx, _CANDIDATE_Z)
+    chance = _kernels.local_maxima(scores.inverted_z_zyx, _CHANCE_Z)
     return _Found(
         template,
         step_deg,
-        _hits_at(peaks, scores.z_zyx, scores.rotation_index_zyx, rotations, scores.norms, voxel),
-        _hits_at(chance, scores.inverted_z_zyx, scores.inverted_rotation_index_zyx, rotations, scores.norms, voxel),
-        float(used[0] * used[1] * used[2] * len(rotations)),
+        _hits_at(peaks, scores.z_zyx, scores.rotation_index_zyx, rotations, scores.norms, white),
+        _hits_at(chance, scores.inverted_z_zyx, scores.inverted_rotation_index_zyx, rotations, scores.norms, white),
+        float(np.prod(white.used_zyx)) * len(rotations),
     )
 
 
@@ -244,12 +245,13 @@ def _hits_at(
     which_zyx: NDArray[np.integer],
     rotations: Floats,
     norms: Floats,
-    voxel_size_angstrom: float,
+    white: WhitenedVolume,
 ) -> Hits:
     where = tuple(index_zyx.T)
     which = which_zyx[where]
-    positions = np.asarray(index_zyx[:, ::-1] * voxel_size_angstrom, dtype=np.float64)
-    return Hits(positions, rotations[which], z_zyx[where].astype(np.float64), norms[which])
+    return Hits(
+        white.positions_angstrom_xyz(index_zyx), rotations[which], z_zyx[where].astype(np.float64), norms[which]
+    )
 
 
 def _counter(progress: Progress, total: int) -> Callable[[], None]:

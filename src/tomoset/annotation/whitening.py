@@ -26,12 +26,19 @@ class WhitenedVolume:
     voxel_size_angstrom : float
         Voxel (0, 0, 0) is the tomogram's voxel (0, 0, 0): positions need no offset.
     used_zyx : tuple of int
-        Size of the part that holds data; the rest is padding.
+        Size of the part that holds data; the rest is padding. The padding is wide enough that a particle centred a
+        margin outside the data is told apart at either side; indices there count from the end, as in a Fourier grid.
     """
 
     volume_zyx: Floats32
     voxel_size_angstrom: float
     used_zyx: tuple[int, int, int]
+
+    def positions_angstrom_xyz(self, index_zyx: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Volume-frame positions (n, 3) of indices (n, 3); padding beyond the middle lies before voxel 0."""
+        used, whole = np.asarray(self.used_zyx), np.asarray(self.volume_zyx.shape)
+        signed = np.where(index_zyx >= (used + whole) / 2, index_zyx - whole, index_zyx)
+        return np.asarray(signed[:, ::-1] * self.voxel_size_angstrom, dtype=np.float64)
 
 
 def cropping_ratio(voxel_size_angstrom: float, wanted_angstrom: float) -> Fraction:
@@ -42,7 +49,12 @@ def cropping_ratio(voxel_size_angstrom: float, wanted_angstrom: float) -> Fracti
 
 
 def crop_to_voxel_size(
-    volume_zyx: NDArray[np.floating], voxel_size_angstrom: float, wanted_angstrom: float, workers: int = 1
+    volume_zyx: NDArray[np.floating],
+    voxel_size_angstrom: float,
+    wanted_angstrom: float,
+    *,
+    margin_angstrom: float = 0.0,
+    workers: int = 1,
 ) -> WhitenedVolume:
     """Fourier-crop a volume to larger voxels, after padding it with its mean to a size that divides.
 
@@ -51,6 +63,8 @@ def crop_to_voxel_size(
     volume_zyx : (z, y, x) array of float
     voxel_size_angstrom, wanted_angstrom : float
         Voxel size it has and should have.
+    margin_angstrom : float
+        Least padding around the volume, Å.
     workers : int
         Threads.
 
@@ -65,7 +79,8 @@ def crop_to_voxel_size(
     p, q = ratio.numerator, ratio.denominator
     shape = volume_zyx.shape
     # Every axis becomes p * m voxels out of q * m, with p * m quick to transform and even.
-    blocks = [_blocks(length, p, q) for length in shape]
+    margin = int(np.ceil(margin_angstrom / voxel_size_angstrom))
+    blocks = [_blocks(length + 2 * margin, p, q) for length in shape]
     work = np.asarray(volume_zyx, dtype=np.float32) - np.float32(np.mean(volume_zyx, dtype=np.float64))
     transform = fft.rfft(work, n=q * blocks[2], axis=2, workers=workers)[:, :, : p * blocks[2] // 2 + 1]
     del work
