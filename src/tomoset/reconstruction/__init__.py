@@ -1,6 +1,8 @@
 """Tilt series to tomograms: weighted back-projection, CTF correction, denoising, and how good a tomogram is."""
 
 from tomoset.reconstruction.back_projection import back_project_views
+from tomoset.reconstruction.denoise import DenoiseParams, denoise
+from tomoset.reconstruction.denoise import methods_text as denoise_methods_text
 from tomoset.reconstruction.fsc import ShellCorrelation, fourier_shell_correlation, resolution_angstrom
 from tomoset.reconstruction.params import ReconstructionParams
 from tomoset.reconstruction.wbp import methods_text, reconstruct
@@ -9,9 +11,12 @@ STAGE_VERSION = "1"
 
 __all__ = [
     "STAGE_VERSION",
+    "DenoiseParams",
     "ReconstructionParams",
     "ShellCorrelation",
     "back_project_views",
+    "denoise",
+    "denoise_methods_text",
     "fourier_shell_correlation",
     "methods_text",
     "reconstruct",

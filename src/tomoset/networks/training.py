@@ -1,0 +1,172 @@
+"""The one training loop: seeded, AdamW, warm-up and cosine, and it can be stopped."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tomoset.errors import ParameterError
+from tomoset.model import Progress, Resources, stream
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = ["Batch", "TrainingHistory", "TrainingParams", "learning_rate_share", "torch_threads", "train"]
+
+Batch = tuple["torch.Tensor", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingParams:
+    """How long and how fast to train.
+
+    Parameters
+    ----------
+    steps : int
+        Batches.
+    learning_rate : float
+        Its largest value.
+    warm_up : float
+        Share of the steps in which it rises; then it falls as a cosine to zero.
+    weight_decay : float
+        Of AdamW (Loshchilov & Hutter 2019).
+    clip_norm : float
+        Largest norm of the gradient.
+
+    Raises
+    ------
+    ParameterError
+        If a number is out of range.
+    """
+
+    steps: int = 300
+    learning_rate: float = 2e-3
+    warm_up: float = 0.05
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        if self.steps < 1 or not self.learning_rate > 0 or not self.clip_norm > 0:
+            raise ParameterError(
+                "training: expected steps, learning_rate and clip_norm to be positive, found "
+                f"{self.steps}, {self.learning_rate} and {self.clip_norm}"
+            )
+        if not 0 <= self.warm_up < 1 or self.weight_decay < 0:
+            raise ParameterError(
+                f"training: expected warm_up in 0 to 1 and weight_decay of 0 or more, found {self.warm_up} "
+                f"and {self.weight_decay}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingHistory:
+    """What happened.
+
+    Parameters
+    ----------
+    loss : tuple of float
+        Of each batch, before its step.
+    stopped : bool
+        Whether somebody ended the training early.
+    seconds : float
+        Processor time.
+    """
+
+    loss: tuple[float, ...]
+    stopped: bool
+    seconds: float
+
+
+def learning_rate_share(step: int, params: TrainingParams) -> float:
+    """Share of the largest learning rate at a step: linear rise, then half a cosine to zero."""
+    rise = max(1, round(params.warm_up * params.steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, params.steps - rise)))
+
+
+def train(
+    module: "nn.Module",
+    sample: Callable[[np.random.Generator], Batch],
+    loss: Callable[["nn.Module", Batch], "torch.Tensor"],
+    params: TrainingParams,
+    *,
+    seed: int,
+    resources: Resources,
+    progress: Progress,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainingHistory:
+    """Train a module in place.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Moved to the device; left there, in evaluation mode.
+    sample : callable
+        Draws a batch from a random generator of its own for each step, so that a batch depends on seed and step only.
+    loss : callable
+        ``(module, batch on the device) -> scalar``.
+    params : TrainingParams
+    seed : int
+    resources : Resources
+        Device and threads.
+    progress : Progress
+    should_stop : callable
+        Asked before every step; the steps done so far count.
+
+    Returns
+    -------
+    TrainingHistory
+
+    Raises
+    ------
+    ParameterError
+        If the loss is not a finite number: training has diverged.
+    """
+    import torch
+
+    device = torch.device(resources.device)
+    module.to(device).train()
+    optimiser = torch.optim.AdamW(module.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
+    losses: list[float] = []
+    start = time.process_time()
+    with torch_threads(resources.workers):
+        for step in range(params.steps):
+            if should_stop():
+                break
+            for group in optimiser.param_groups:
+                group["lr"] = params.learning_rate * learning_rate_share(step, params)
+            batch = tuple(tensor.to(device) for tensor in sample(stream(seed, "batch", step)))
+            value = loss(module, batch)
+            if not bool(torch.isfinite(value)):
+                raise ParameterError(
+                    f"training: the loss is {float(value.detach())} at step {step}; lower the learning rate "
+                    f"({params.learning_rate:g})"
+                )
+            optimiser.zero_grad(set_to_none=True)
+            value.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(module.parameters(), params.clip_norm)
+            optimiser.step()
+            losses.append(float(value.detach()))
+            progress.step("train", step + 1, params.steps)
+    module.eval()
+    return TrainingHistory(loss=tuple(losses), stopped=len(losses) < params.steps, seconds=time.process_time() - start)
+
+
+@contextmanager
+def torch_threads(workers: int) -> Iterator[None]:
+    """Let torch use so many threads, and give the others back their number."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
