@@ -6,6 +6,10 @@ const run = $("run").dataset.run;
 const base = `/api/runs/${encodeURIComponent(run)}`;
 const SHAPES = ["circle", "square", "diamond", "triangle", "hexagon"];
 const SIDES = { square: [4, Math.PI / 4], diamond: [4, 0], triangle: [3, Math.PI / 2], hexagon: [6, 0] };
+const GROW = { square: 1.25, diamond: 1.3, triangle: 1.6, hexagon: 1.1 }; // polygons stand around the particle, not across it
+const RIMS = [[6, "rgba(0, 0, 0, 0.7)"], [4, "#fff"]];
+const SECTION_VIEW_SHARE = 0.66; // of the window's height, so that both sections are seen together
+const PANEL_GAP = 16; // as in room.css
 const SCALE_BAR_ANGSTROM = 1000;
 
 function say(text) {
@@ -21,9 +25,10 @@ async function ask(address, options) {
 
 const fixed = (value, digits, unit = "") => (value === null ? "–" : value.toFixed(digits) + unit);
 
-// ---- markers: colour is never the only sign of a class, and a dark rim keeps every colour visible on grey ----
+// ---- markers: colour is never the only sign of a class, and a dark and a light rim keep every colour visible on grey ----
 
-function outline(context, shape, x, y, radius) {
+function outline(context, shape, x, y, reach) {
+  const radius = reach * (GROW[shape] || 1);
   context.beginPath();
   if (shape === "circle") {
     context.arc(x, y, radius, 0, 2 * Math.PI);
@@ -40,12 +45,11 @@ function outline(context, shape, x, y, radius) {
 function mark(context, look, x, y, radius) {
   outline(context, look.shape, x, y, radius);
   context.lineJoin = "round";
-  context.lineWidth = 4;
-  context.strokeStyle = "rgba(0, 0, 0, 0.75)";
-  context.stroke();
-  context.lineWidth = 2;
-  context.strokeStyle = look.color;
-  context.stroke();
+  for (const [width, color] of [...RIMS, [2.5, look.color]]) {
+    context.lineWidth = width;
+    context.strokeStyle = color;
+    context.stroke();
+  }
 }
 
 // ---- sections ----
@@ -56,7 +60,7 @@ class Section {
   // axis: the one the section is cut across; up: the one that points up in the picture.
   constructor(canvas, axis, up) {
     Object.assign(this, { canvas, axis, up, picture: null, busy: false, stale: false });
-    new ResizeObserver(() => this.draw()).observe(canvas.parentElement);
+    new ResizeObserver(() => this.draw()).observe(canvas.closest(".panels"));
   }
 
   get slider() {
@@ -93,10 +97,20 @@ class Section {
     }
   }
 
+  // Small enough for the window's height; a little smaller still where both sections then fit side by side.
+  width() {
+    const room = this.canvas.closest(".panels").clientWidth;
+    const tall = (SECTION_VIEW_SHARE * window.innerHeight * this.length("x")) / this.length("y");
+    const width = Math.min(room, Math.max(tall, 320));
+    const half = Math.floor((room - PANEL_GAP) / 2);
+    return half < width && half > 0.75 * width ? half : width;
+  }
+
   draw() {
     if (!state.tomogram) return;
     const dense = window.devicePixelRatio || 1;
-    const width = this.canvas.parentElement.clientWidth;
+    const width = this.width();
+    this.canvas.style.width = `${width}px`;
     const scale = width / this.length("x");
     const height = this.length(this.up) * scale;
     this.canvas.width = Math.round(width * dense);
@@ -106,8 +120,8 @@ class Section {
     context.imageSmoothingQuality = "high";
     if (this.picture) context.drawImage(this.picture, 0, 0, width, height);
     this.drawCut(context, width, height, scale);
-    this.drawScaleBar(context, height, scale);
     const shown = this.drawPicks(context, height, scale);
+    this.drawScaleBar(context, height, scale);
     if (this.axis === "z") showCounts(shown);
   }
 
@@ -196,6 +210,7 @@ function listen() {
   for (const id of ["slab", "low", "high"]) $(id).addEventListener("input", () => { showValues(); loadSections(); });
   for (const id of ["overlay", "author"]) $(id).addEventListener("change", drawSections);
   $("which").addEventListener("change", () => showTomogram($("which").value));
+  window.addEventListener("resize", drawSections);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=text]") || !state.tomogram) return;
     if (event.key === "z" || event.key === "c") move("z", Number($("z").value) + (event.key === "z" ? -1 : 1));
@@ -223,7 +238,7 @@ function showLegend() {
     const box = label.appendChild(Object.assign(document.createElement("input"), { type: "checkbox", checked: look.visible }));
     box.addEventListener("change", () => { look.visible = box.checked; drawSections(); });
     const icon = label.appendChild(Object.assign(document.createElement("canvas"), { width: 24, height: 24 }));
-    mark(icon.getContext("2d"), look, 12, 12, 8);
+    mark(icon.getContext("2d"), look, 12, 12, 6.5);
     label.append(look.name);
     look.count = label.appendChild(Object.assign(document.createElement("span"), { className: "count" }));
     return row;
@@ -234,7 +249,7 @@ function showLegend() {
 function showCounts(shown) {
   for (const look of state.looks.values()) {
     const all = state.picks.filter((pick) => pick.object === look.name && madeByChosen(pick)).length;
-    if (look.count) look.count.textContent = `${shown.get(look.name) || 0} here, ${all} in all`;
+    if (look.count) look.count.textContent = `${shown.get(look.name) || 0} of ${all}`;
   }
 }
 
