@@ -116,7 +116,8 @@ def _normal(equations: _Equations, weight_pn: Floats) -> tuple[Floats, Floats, F
     transposed = weighted.transpose(0, 2, 1)
     local = transposed @ equations.local_pnl + np.eye(equations.local_pnl.shape[2]) / _PRIOR_ANGSTROM**2
     right = (transposed @ equations.measured_pn[..., None])[..., 0]
-    return np.linalg.inv(local), transposed @ equations.shared_png, right
+    inverse = np.asarray(np.linalg.inv(local), dtype=np.float64)
+    return inverse, transposed @ equations.shared_png, right
 
 
 def _shared_solution(across: _Equations, along: _Equations, weights: list[Floats], n: int) -> Floats:
@@ -132,7 +133,7 @@ def _shared_solution(across: _Equations, along: _Equations, weights: list[Floats
         eliminated = mixed.transpose(0, 2, 1) @ inverse
         normal[np.ix_(own, own)] += total - (eliminated @ mixed).sum(axis=0)
         right[own] += flat.T @ equations.measured_pn.ravel() - (eliminated @ local_right[..., None]).sum(axis=0)[:, 0]
-    return np.linalg.solve(normal, right)
+    return np.asarray(np.linalg.solve(normal, right), dtype=np.float64)
 
 
 def _local_solution(equations: _Equations, weight_pn: Floats, shared: Floats) -> Floats:

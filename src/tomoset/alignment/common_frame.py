@@ -124,9 +124,11 @@ def resample_view(
     shift_x, shift_y = xy_from_uv(shift_uv_angstrom, axis_deg) / frame.pixel_size_angstrom
     origin = np.array([coefficients_yx.shape[0] // 2 + shift_y, coefficients_yx.shape[1] // 2 + shift_x])
     offset = origin - matrix @ np.array([frame.shape_yx[0] // 2, frame.shape_yx[1] // 2])
-    return ndimage.affine_transform(
-        coefficients_yx, matrix, offset, frame.shape_yx, np.float32, order=3, mode="constant", prefilter=False
+    out = np.empty(frame.shape_yx, dtype=np.float32)
+    ndimage.affine_transform(
+        coefficients_yx, matrix, offset=offset, output=out, order=3, mode="constant", prefilter=False
     )
+    return out
 
 
 def resample_views(coefficients_nyx: NDArray[np.float32], views: Views, frame: CommonFrame, pose: Pose) -> Complexes:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.alignment.bundle import Bundle, solve_bundle
-from tomoset.alignment.common_frame import Pose
+from tomoset.alignment.common_frame import Pose, xy_from_uv
 from tomoset.alignment.markers import Offsets, find_markers, matched_images, measure_offsets
 from tomoset.alignment.params import AlignmentParams
 from tomoset.alignment.preprocess import Views
@@ -21,8 +21,11 @@ _LEAST_MARKERS = 12
 _FIRST_REACH_ANGSTROM = 40.0
 _REACH_ANGSTROM = 25.0
 _CONVERGED_ANGSTROM = 0.1
-_MOST_RESIDUAL_UV_ANGSTROM = (7.0, 6.0)
+_SETTLED_ANGSTROM = 0.6
+_MOST_RESIDUAL_ANGSTROM = 8.5  # noise alone leaves 7 to 10 Å: this guards, it does not decide
+_MOST_ERROR_ANGSTROM = 2.0
 _LEAST_ACCEPTED = 0.78
+_MOST_DEVIATIONS = 5.0  # from the slab's solution, in its own expected errors, which are optimistic up to two-fold
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -54,13 +57,20 @@ class MarkerRefinement:
 
 
 def refine_with_markers(
-    views: Views, signal_k: Floats, pose: Pose, thickness_angstrom: float, params: AlignmentParams, progress: Progress
+    views: Views,
+    signal_k: Floats,
+    pose: Pose,
+    slab_error_uv_angstrom: Floats,
+    thickness_angstrom: float,
+    params: AlignmentParams,
+    progress: Progress,
 ) -> MarkerRefinement:
     """Refine shifts and axis on the specimen's own particles.
 
     A particle is compact: its parallax is one unknown height, whereas the slab model must take every parallax within
-    the slab for possible. The result is kept when there are enough markers, their residuals are small, few are
-    outliers and the last round moved little; else the pose comes back as it was.
+    the slab for possible. The result is kept when the rounds settled, two halves of the markers agree, few
+    measurements are outliers, and the slab's solution lies within its own expected errors; else the pose comes back
+    as it was. (Started 20 to 80 Å off, rounds that fail do not settle: their last step is 1 Å and more.)
     """
     band = (params.coarsest_angstrom, params.finest_angstrom)
     coefficients = matched_images(views, signal_k, band)
@@ -73,15 +83,20 @@ def refine_with_markers(
         reach = _FIRST_REACH_ANGSTROM if done == 0 else _REACH_ANGSTROM
         offsets = measure_offsets(views, coefficients, refined, positions, reach)
         bundle = solve_bundle(views, refined, positions, offsets)
-        step = _change(views, refined, bundle.pose)
+        step = float(np.sqrt(np.mean(np.square(_difference_uv(views, refined, bundle.pose)))))
         before, refined, positions_before, positions = refined, bundle.pose, positions, bundle.positions_angstrom_xyz
         progress.step("refine on particles", done + 1, params.marker_rounds)
         if done > 0 and step < _CONVERGED_ANGSTROM:
             break
+    error = half_set_error(views, before, positions_before, offsets)
+    # A turn of the axis moves the shifts' u and v axes along with it: compared are the image shifts.
+    moved = _difference_uv(views, pose, refined)
     proven = (
-        bool(np.all(bundle.deviation_uv_angstrom <= _MOST_RESIDUAL_UV_ANGSTROM))
+        step < _SETTLED_ANGSTROM
+        and bool(np.all(error <= _MOST_ERROR_ANGSTROM))
+        and bool(np.all(bundle.deviation_uv_angstrom <= _MOST_RESIDUAL_ANGSTROM))
         and bundle.accepted_fraction >= _LEAST_ACCEPTED
-        and step < 1.0
+        and bool(np.all(moved <= _MOST_DEVIATIONS * slab_error_uv_angstrom))
     )
     return MarkerRefinement(
         pose=refined if proven else pose,
@@ -89,7 +104,7 @@ def refine_with_markers(
         n_markers=count,
         residual_uv_angstrom=bundle.deviation_uv_angstrom,
         accepted_fraction=bundle.accepted_fraction,
-        error_uv_angstrom=half_set_error(views, before, positions_before, offsets),
+        error_uv_angstrom=error,
         last_step_angstrom=step,
     )
 
@@ -113,10 +128,11 @@ def half_set_error(views: Views, pose: Pose, positions_angstrom_xyz: Floats, off
     return 0.5 * np.sqrt(np.mean(np.square(residual), axis=0))
 
 
-def _change(views: Views, before: Pose, after: Pose) -> float:
-    """Root mean square change of the shifts, Å, the specimen's translation apart."""
-    residual, _ = remove_gauge(after.shift_uv_angstrom - before.shift_uv_angstrom, views.tilt_deg)
-    return float(np.sqrt(np.mean(np.square(residual))))
+def _difference_uv(views: Views, before: Pose, after: Pose) -> Floats:
+    """Root mean square difference of the image shifts across and along the axis, Å, the translation apart."""
+    same_frame = xy_from_uv(after.shift_uv_angstrom, after.axis_deg - before.axis_deg)
+    residual, _ = remove_gauge(same_frame - before.shift_uv_angstrom, views.tilt_deg)
+    return np.sqrt(np.mean(np.square(residual), axis=0))
 
 
 def _rejected(pose: Pose, count: int) -> MarkerRefinement:

@@ -126,7 +126,7 @@ def _back_project(
     extent_u, extent_v = (nx * c2 + ny * (1 - c2)) * pixel, (nx * (1 - c2) + ny * c2) * pixel
     depth = 0.5 * thickness_angstrom + 300.0
     x, y, z = (
-        np.arange(-int(half / step_angstrom), int(half / step_angstrom) + 1) * step_angstrom
+        np.arange(-int(half / step_angstrom), int(half / step_angstrom) + 1, dtype=np.float64) * step_angstrom
         for half in (extent_u / 2, extent_v / 2, depth)
     )
     volume_zxy = np.zeros((z.size, x.size, y.size), dtype=np.float32)

@@ -142,8 +142,8 @@ def prepare_views(series: TiltSeries, pixel_size_angstrom: float, progress: Prog
         mean = float(image.mean(dtype=np.float64))
         if not mean > 0:
             raise AlignmentError(
-                f"{series.run}: tilt {series.tilts[row].name} has a mean of {mean:g} counts; expected counted electrons "
-                "> 0; mark the tilt as unused or repeat the motion correction"
+                f"{series.run}: tilt {series.tilts[row].name} has a mean of {mean:g} counts; expected counted "
+                "electrons > 0; mark the tilt as unused or repeat the motion correction"
             )
         if done == 0:
             window = edge_taper(image.shape, _TAPER)
@@ -174,7 +174,7 @@ def _rings(shape_yx: tuple[int, ...], pixel_size_angstrom: float) -> tuple[NDArr
     frequency = rfft_frequency_2d((shape_yx[0], shape_yx[1]), pixel_size_angstrom)
     step = 1.0 / (min(shape_yx) * pixel_size_angstrom)
     ring_yx = np.rint(frequency / step).astype(np.intp)
-    return ring_yx, np.arange(int(ring_yx.max()) + 1) * step
+    return ring_yx, np.arange(int(ring_yx.max()) + 1, dtype=np.float64) * step
 
 
 def _transfer(series: TiltSeries, rows: NDArray[np.intp], frequency: Floats) -> Floats:

@@ -71,8 +71,8 @@ def refuse_without_signal(run: str, agreement: PairAgreement) -> None:
     """
     if agreement.fraction < _LEAST_AGREEMENT:
         raise AlignmentError(
-            f"{run}: too little signal to align. Expected at least {_LEAST_AGREEMENT:.0%} of neighbouring views to give "
-            f"the same shift within {_SAME_ANGSTROM:g} Å from two independent halves of the spectrum, found "
+            f"{run}: too little signal to align. Expected at least {_LEAST_AGREEMENT:.0%} of neighbouring views to "
+            f"give the same shift within {_SAME_ANGSTROM:g} Å from two independent halves of the spectrum, found "
             f"{agreement.fraction:.0%} (median peak {agreement.median_significance:.1f} standard deviations; noise "
             "alone gives about 3.5). Mark bad tilts as unused, or leave the series out"
         )

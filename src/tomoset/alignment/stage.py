@@ -14,8 +14,8 @@ from tomoset.alignment.common_frame import (
     xy_from_uv,
 )
 from tomoset.alignment.common_lines import search_axis
-from tomoset.alignment.pair_correlation import align_neighbours
 from tomoset.alignment.marker_refinement import refine_with_markers
+from tomoset.alignment.pair_correlation import align_neighbours
 from tomoset.alignment.params import AlignmentParams
 from tomoset.alignment.preprocess import Views, prepare_views
 from tomoset.alignment.refinement import newton_step, scan_thickness, wiener_sweep
@@ -191,7 +191,8 @@ def _use_particles(
     """Let particles refine the slab's solution, and report how well they agree with one another."""
     thickness = diagnostics["alignment.thickness_angstrom"]
     signal = signal_from_neighbours(level.views, level.frame, level.values(pose), thickness)
-    result = refine_with_markers(level.views, signal, pose, thickness, params, progress)
+    expected = np.array([diagnostics[f"alignment.slab_error_{side}_angstrom"] for side in "uv"])
+    result = refine_with_markers(level.views, signal, pose, expected, thickness, params, progress)
     diagnostics["alignment.markers"] = float(result.n_markers)
     diagnostics["alignment.markers_accepted"] = float(result.accepted)
     diagnostics["alignment.marker_fraction"] = result.accepted_fraction
@@ -221,9 +222,11 @@ def _geometry(series: TiltSeries, rows: NDArray[np.intp], pose: Pose) -> TiltGeo
 
 def methods_text(params: AlignmentParams) -> str:
     """Return one sentence for a methods section."""
+    particles = f", and last on up to {params.markers} particles as markers by robust bundle adjustment"
     return (
         f"Tilt series were aligned without fiducial markers on images binned to about {params.pixel_size_angstrom:g} Å "
         f"({params.coarsest_angstrom:g} to {params.finest_angstrom:g} Å band): neighbouring views by whitened, "
         "pair-optimally weighted cosine-stretched correlation, then all shifts and one tilt axis jointly by Fisher "
-        "scoring of a Gaussian slab likelihood whose thickness was estimated from the data."
+        "scoring of a Gaussian slab likelihood whose thickness was estimated from the data"
+        f"{particles if params.markers else ''}."
     )
