@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tomoset.web import project_view
+
 # Same names as conftest's, spelled out: what the fixture wrote is what must come back.
 POSITIONS_VOXEL_XYZ = [[10.0, 20.0, 5.0], [40.5, 30.0, 12.0]]
 
@@ -105,6 +107,25 @@ def test_yz_section_has_the_shape_of_y_and_z(client) -> None:
 
 def test_size_bounds_the_picture(client) -> None:
     assert _pixels(client.get("/api/runs/TS001/section.png?size=32")).shape == (24, 32)
+
+
+def test_thumbnails_come_from_the_pyramid_and_agree_with_the_volume(layout, client_of, monkeypatch) -> None:
+    read = []
+    slab_mean = project_view.slab_mean
+
+    def spy(volume, *arguments):
+        read.append(volume.shape)
+        return slab_mean(volume, *arguments)
+
+    monkeypatch.setattr(project_view, "slab_mean", spy)
+    client = client_of(layout.root)  # with an empty cache
+    query = "axis=y&index=10&slab=48&low=0&high=100&size=32"
+    small = _pixels(client.get(f"/api/runs/TS001/section.png?{query}"))
+    monkeypatch.setattr(project_view, "_THUMBNAIL_PIXELS", 1)
+    exact = _pixels(client_of(layout.root).get(f"/api/runs/TS001/section.png?{query}"))
+    assert read == [(10, 24, 32), (20, 48, 64)]
+    assert small.shape == exact.shape == (10, 32)
+    assert np.abs(small.astype(int) - exact.astype(int)).max() <= 1
 
 
 def test_another_tomogram_can_be_asked_for(client) -> None:

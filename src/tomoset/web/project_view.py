@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tomoset.errors import InputMissingError, ParameterError
 from tomoset.formats.copick import TomogramEntry, list_picks, list_tomograms, read_config, read_picks
-from tomoset.formats.ome_zarr import open_volume_zarr
+from tomoset.formats.ome_zarr import level_names, open_level_zarr, open_volume_zarr
 from tomoset.geometry import Grid
 from tomoset.model import ArraySource, Tilt, TiltSeries
 from tomoset.web.image_cache import ImageCache
@@ -29,6 +29,7 @@ __all__ = ["MAX_PIXELS", "ProjectView", "TomogramChoice"]
 
 MAX_PIXELS = 2048
 _TILT_PIXELS = 1024
+_THUMBNAIL_PIXELS = 512
 _CACHE_BYTES = 256 * 2**20
 # Latest first: each stage writes all that the one before it knew.
 _SERIES_DOCUMENTS = ("series.json", "ctf.json", "motion.json")
@@ -185,10 +186,20 @@ class ProjectView:
             raise ParameterError(f"slab: expected a thickness in Å, 0 or more, found {slab_angstrom:g}")
         volume, grid = open_volume_zarr(entry.path)
         number = AXES[axis]
-        centre = grid.shape_zyx[number] // 2 if index is None else index
-        n_slices = min(max(1, round(slab_angstrom / grid.voxel_size_angstrom)), 2 * grid.shape_zyx[number])
+        length = grid.shape_zyx[number]
+        centre = length // 2 if index is None else index
+        n_slices = min(max(1, round(slab_angstrom / grid.voxel_size_angstrom)), 2 * length)
         key = ("section", run, _key(entry), _written(entry.path), axis, centre, n_slices, longest)
-        return self._cache.get(key, lambda: fit_within(slab_mean(volume, number, centre, n_slices), longest))
+
+        def compute() -> NDArray[np.float32]:
+            level = _level_for(entry.path, grid, longest, n_slices) if 0 <= centre < length else 0
+            if level == 0:
+                return fit_within(slab_mean(volume, number, centre, n_slices), longest)
+            coarse, _, _ = open_level_zarr(entry.path, level)
+            middle = min(centre >> level, coarse.shape[number] - 1)
+            return fit_within(slab_mean(coarse, number, middle, n_slices >> level), longest)
+
+        return self._cache.get(key, compute)
 
     def tilt_image(self, run: str, index: int) -> NDArray[np.float32]:
         """One tilt image, averaged down to 1024 pixels.
@@ -246,6 +257,14 @@ class ProjectView:
 
 def _key(entry: TomogramEntry) -> str:
     return f"{entry.voxel_size_angstrom:.3f}/{entry.kind}"
+
+
+def _level_for(path: Path, grid: Grid, longest: int, n_slices: int) -> int:
+    """Coarsest level of the pyramid that is fine enough; thumbnails only, since coarse levels cut odd last voxels."""
+    if longest > _THUMBNAIL_PIXELS:
+        return 0
+    fine = [k for k in range(len(level_names(path))) if max(grid.shape_zyx) >> k >= longest and n_slices >> k >= 1]
+    return max(fine, default=0)
 
 
 def _written(path: Path) -> int:
