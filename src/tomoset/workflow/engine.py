@@ -19,6 +19,7 @@ from typing import Any
 
 from tomoset.errors import OutputError, TomosetError
 from tomoset.model import Resources
+from tomoset.workflow.keys import plain_values
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.plan import PlannedStep, make_plan
 from tomoset.workflow.progress import Monitor, QueueProgress
@@ -217,7 +218,7 @@ def _execute(
         run=run,
         key=planned.key,
         stage_version=step.version,
-        params=_plain(step.params(recipe)),
+        params=plain_values(step.params(recipe)),
         inputs=planned.inputs,
         outputs=outputs,
         seed=recipe.seed,
@@ -226,21 +227,6 @@ def _execute(
     progress.finish(record.wall_seconds)
     _log(layout, run, "finished", stage=step.name, seconds=record.wall_seconds)
     return record
-
-
-def _plain(params: Any) -> dict[str, Any]:
-    import dataclasses
-
-    if dataclasses.is_dataclass(params) and not isinstance(params, type):
-        return dataclasses.asdict(params)
-    return {
-        key: dataclasses.asdict(value)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type)
-        else [dataclasses.asdict(item) for item in value]
-        if isinstance(value, tuple)
-        else value
-        for key, value in params.items()
-    }
 
 
 def _log(layout: ProjectLayout, run: str, event: str, **facts: Any) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["content_key", "raw_fingerprint"]
+__all__ = ["content_key", "plain_values", "raw_fingerprint"]
 
 _SAMPLE_BYTES = 1 << 16
 
@@ -18,7 +18,7 @@ def content_key(stage: str, version: str, params: Any, inputs: dict[str, str]) -
     ----------
     stage, version : str
         The stage's name and the version of its method: a changed method makes a new key.
-    params : dataclass or JSON-like
+    params : dataclass, or dict of them
         Everything that changes the answer.
     inputs : dict of str to str
         Keys of what it is computed from.
@@ -28,9 +28,19 @@ def content_key(stage: str, version: str, params: Any, inputs: dict[str, str]) -
     str
         32 hexadecimal digits (BLAKE2b) of the canonical JSON of all four.
     """
-    plain = dataclasses.asdict(params) if dataclasses.is_dataclass(params) and not isinstance(params, type) else params
-    text = json.dumps([stage, version, plain, inputs], sort_keys=True, ensure_ascii=True, default=list)
+    text = json.dumps([stage, version, plain_values(params), inputs], sort_keys=True, ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def plain_values(params: Any) -> Any:
+    """Parameters as JSON knows them: dataclasses become dicts, tuples lists."""
+    if dataclasses.is_dataclass(params) and not isinstance(params, type):
+        return plain_values(dataclasses.asdict(params))
+    if isinstance(params, dict):
+        return {str(key): plain_values(value) for key, value in params.items()}
+    if isinstance(params, list | tuple):
+        return [plain_values(value) for value in params]
+    return params
 
 
 def raw_fingerprint(files: list[Path]) -> str:
