@@ -48,7 +48,7 @@ def test_denoising_raises_the_correlation_with_the_clean_phantom():
     before = correlation(tomogram.volume_zyx.read(), clean)
     after = correlation(result.volume_zyx.read(), clean)
     assert before < 0.65
-    assert after > before + 0.15
+    assert after > 0.9
     # Units and sense of the contrast are kept: a regression on the truth has a slope of about one.
     centred = result.volume_zyx.read() - np.float64(result.volume_zyx.read().mean())
     slope = np.sum(centred * (clean - clean.mean())) / np.sum(centred**2)

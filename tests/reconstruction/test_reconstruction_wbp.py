@@ -134,6 +134,22 @@ def test_result_depends_neither_on_threads_nor_on_memory(bead_series):
         np.testing.assert_array_equal(other.volume_zyx.read(), reference)
 
 
+def test_progress_rises_to_its_end(bead_series):
+    class Listener:
+        said = []
+
+        def step(self, what, done, total):
+            self.said.append((what, done / total))
+
+    listener = Listener()
+    series = bead_series(beads_xyz=BEAD, shape_yx=(300, 64))
+    reconstruct(series, PLAIN, resources=Resources(workers=2, memory_gib=1e-3), progress=listener)
+    shares = [share for what, share in listener.said if what == "reconstruct volume"]
+    assert len(shares) == len(listener.said)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
 def test_general_geometry_agrees_with_the_single_axis(bead_series):
     series = bead_series(beads_xyz=BEAD, axis_deg=85.0, shifts=20.0)
     nearly = replace(series, geometry=replace(series.geometry, x_tilt_deg=np.full(41, 1e-9)))

@@ -1,6 +1,7 @@
 """The verb: an aligned tilt series to its tomogram."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,8 @@ def reconstruct(
         Aligned; only tilts with ``use`` enter.
     params : ReconstructionParams
     resources : Resources
-        Threads, memory, and where the volumes are made (``allocate``).
+        Threads, memory, and where the volumes are made (``allocate``); the work is always the CPU's. Views that are
+        tilted about x as well take memory for all of their rows at once.
     progress : Progress
 
     Returns
@@ -105,22 +107,25 @@ def _volume_of(
 ) -> NDArray[np.float32]:
     """Filter and back-project one set of images, as many y blocks at a time as memory holds."""
     volume = resources.allocate(name, plan.grid.shape_zyx, np.float32)
-    label = f"reconstruct {name.removesuffix('_zyx')}"
     n_blocks = blocks_of(plan.rows.n_v)
     at_once = _blocks_at_once(plan, resources.memory_gib) if plan.is_single_axis else n_blocks
     groups = range(0, n_blocks, at_once)
-    for group, first in enumerate(groups):
-        report = _part_report(progress, label, group, len(groups))
-        rows = _rows_of(source, series, plan, filters, first, min(at_once, n_blocks - first), resources.workers, report)
+    phases = _phases(progress, f"reconstruct {name.removesuffix('_zyx')}", 2 * len(groups))
+    for first in groups:
+        n = min(at_once, n_blocks - first)
+        rows = _rows_of(source, series, plan, filters, first, n, resources.workers, next(phases))
         if plan.is_single_axis:
-            y_first = first * rows.shape[-1]
-            tilt = plan.geometry.y_tilt_deg
             back_project_blocks(
-                rows, plan.rows, tilt, volume, y_first=y_first, workers=resources.workers, report=_quiet
+                rows,
+                plan.rows,
+                plan.geometry.y_tilt_deg,
+                volume,
+                y_first=first * rows.shape[-1],
+                workers=resources.workers,
+                report=next(phases),
             )
         else:
-            back_project_planes(rows, plan.rows, plan.geometry, volume, workers=resources.workers, report=_quiet)
-        progress.step(label, group + 1, len(groups))
+            back_project_planes(rows, plan.rows, plan.geometry, volume, workers=resources.workers, report=next(phases))
     return volume
 
 
@@ -161,14 +166,11 @@ def _blocks_at_once(plan: Plan, memory_gib: float) -> int:
     return max(1, int(_VIEWS_SHARE * memory_gib * 2**30 / a_block))
 
 
-def _part_report(progress: Progress, label: str, part: int, parts: int) -> Callable[[int, int], None]:
-    """Map the filtering of one group to its share of the whole; the back-projection ends the group."""
+def _phases(progress: Progress, label: str, parts: int) -> Iterator[Callable[[int, int], None]]:
+    """Map the jobs of each phase, filtering and back-projection in turn, to per mille of the whole."""
 
-    def report(done: int, total: int) -> None:
-        progress.step(label, part * total + done, parts * (total + 1))
+    def report(part: int, done: int, total: int) -> None:
+        progress.step(label, 1000 * part + 1000 * done // total, 1000 * parts)
 
-    return report
-
-
-def _quiet(done: int, total: int) -> None:
-    del done, total
+    for part in range(parts):
+        yield partial(report, part)
