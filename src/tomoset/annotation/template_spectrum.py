@@ -1,6 +1,7 @@
 """A template's Fourier transform, sampled finely enough to be read at any rotation."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ class TemplateSpectrum:
     length_angstrom: float
 
 
+@lru_cache(maxsize=16)
 def template_spectrum(structure: Structure, voxel_size_angstrom: float) -> TemplateSpectrum:
     """Transform of a structure up to the Nyquist frequency of a voxel size.
 
@@ -42,7 +44,8 @@ def template_spectrum(structure: Structure, voxel_size_angstrom: float) -> Templ
     Returns
     -------
     TemplateSpectrum
-        Normalised so that the inverse discrete transform on voxels of that size is the potential in volts.
+        Normalised so that the inverse discrete transform on voxels of that size is the potential in volts. The same
+        object at every call with the same structure and voxel size.
 
     Raises
     ------

@@ -164,7 +164,7 @@ def status(
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
         return
-    header = ["run", "done", "tilts used", "motion Å", "defocus µm", "axis °", "residual Å", "verdict", "picks"]
+    header = ["run", "done", "tilts used", "motion Å", "defocus µm", "axis °", "error Å", "verdict", "picks"]
     _table(header, [row.cells() for row in rows])
 
 
@@ -191,7 +191,9 @@ def _table(header: list[str], rows: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*header, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in header:
+        table.add_column(name, no_wrap=name != header[-1])
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     Console(highlight=False).print(table)

@@ -3,7 +3,15 @@
 from tomoset.curation.events import ConflictError, CurationEvent, CurationLog, replay
 from tomoset.curation.measurements import Measurements, TiltMeasurements, measure
 from tomoset.curation.params import CurationParams
-from tomoset.curation.verdicts import REASONS, TiltVerdict, Verdict, apply_verdict, methods_text, suggest
+from tomoset.curation.verdicts import (
+    REASONS,
+    TiltVerdict,
+    Verdict,
+    alignment_error_angstrom,
+    apply_verdict,
+    methods_text,
+    suggest,
+)
 
 STAGE_VERSION = "1"
 
@@ -18,6 +26,7 @@ __all__ = [
     "TiltMeasurements",
     "TiltVerdict",
     "Verdict",
+    "alignment_error_angstrom",
     "apply_verdict",
     "measure",
     "methods_text",

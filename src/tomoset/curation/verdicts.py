@@ -10,7 +10,16 @@ from tomoset.curation.params import CurationParams
 from tomoset.errors import ParameterError
 from tomoset.model import TiltSeries
 
-__all__ = ["REASONS", "TiltVerdict", "Verdict", "VerdictWord", "apply_verdict", "methods_text", "suggest"]
+__all__ = [
+    "REASONS",
+    "TiltVerdict",
+    "Verdict",
+    "VerdictWord",
+    "alignment_error_angstrom",
+    "apply_verdict",
+    "methods_text",
+    "suggest",
+]
 
 VerdictWord = Literal["keep", "unsure", "reject"]
 
@@ -149,14 +158,14 @@ def _grounds_for_doubt(m: Measurements, tilts: tuple[TiltVerdict, ...], params: 
     thickness = m.attenuation * params.mean_free_path_angstrom
     if thickness > params.thickness_max_angstrom:
         yield f"too thick: {thickness:.0f} Å of ice by the counts"
-    error = _alignment_error_angstrom(m.diagnostics)
+    error = alignment_error_angstrom(m.diagnostics)
     if error is not None and error > params.alignment_error_max_angstrom:
         yield f"failed alignment: its own error estimate is {error:.0f} Å"
     if m.half_correlation is not None and m.half_correlation < params.half_correlation_min:
         yield f"empty: half tomograms correlate by {m.half_correlation:.3f}"
 
 
-def _alignment_error_angstrom(diagnostics: dict[str, float]) -> float | None:
+def alignment_error_angstrom(diagnostics: dict[str, float]) -> float | None:
     """The alignment's last word on its error: from markers where it found some, else from the slab."""
     for source in ("marker", "slab"):
         values = [diagnostics.get(f"alignment.{source}_error_{axis}_angstrom") for axis in "uv"]

@@ -21,6 +21,7 @@ from tomoset.workflow.recipe import Recipe
 from tomoset.workflow.records import read_record
 from tomoset.workflow.scoring import ScoredProject, score_project
 from tomoset.workflow.series_files import load_series
+from tomoset.workflow.status import SERIES_DOCUMENTS
 from tomoset.workflow.steps import steps_for
 from tomoset.workflow.tomogram_files import load_tomogram
 from tomoset.workflow.truth_files import load_truth
@@ -83,7 +84,7 @@ def _run_section(layout: ProjectLayout, recipe: Recipe, run: str) -> _RunSection
     truth = load_truth(layout.truth(run)) if (layout.truth(run) / "truth.json").is_file() else None
     facts: dict[str, str] = {}
     pictures: dict[str, str] = {}
-    document = next((name for name in ("series.json", "ctf.json", "motion.json") if (folder / name).is_file()), None)
+    document = next((name for name in SERIES_DOCUMENTS if (folder / name).is_file()), None)
     if document is not None:
         series = load_series(folder, document)
         accuracy = measure_processing(series, truth) if truth is not None and series.geometry is not None else None

@@ -23,7 +23,7 @@ from tomoset.web.pictures import AXES, fit_within, slab_mean
 from tomoset.workflow.plan import planned_runs
 from tomoset.workflow.project import open_project
 from tomoset.workflow.series_files import load_series
-from tomoset.workflow.status import RunStatus, project_status
+from tomoset.workflow.status import SERIES_DOCUMENTS, RunStatus, project_status
 
 __all__ = ["MAX_PIXELS", "ProjectView", "TomogramChoice"]
 
@@ -32,7 +32,6 @@ _TILT_PIXELS = 1024
 _THUMBNAIL_PIXELS = 512
 _CACHE_BYTES = 256 * 2**20
 # Latest first: each stage writes all that the one before it knew.
-_SERIES_DOCUMENTS = ("series.json", "ctf.json", "motion.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +237,7 @@ class ProjectView:
 
     def _series(self, run: str) -> TiltSeries | None:
         folder = self.layout.series(run)
-        document = next((name for name in _SERIES_DOCUMENTS if (folder / name).is_file()), None)
+        document = next((name for name in SERIES_DOCUMENTS if (folder / name).is_file()), None)
         if document is None:
             return None
         self._inside(folder / f"{run}.mrc")

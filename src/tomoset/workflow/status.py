@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tomoset.curation import alignment_error_angstrom
 from tomoset.workflow.label_files import count_picks
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.plan import make_plan, planned_runs
 from tomoset.workflow.recipe import Recipe
 from tomoset.workflow.series_files import load_series
 
-__all__ = ["RunStatus", "project_status"]
+__all__ = ["SERIES_DOCUMENTS", "RunStatus", "project_status"]
 
-_DOCUMENTS = ("series.json", "ctf.json", "motion.json")
+SERIES_DOCUMENTS = ("series.json", "ctf.json", "motion.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,8 @@ class RunStatus:
     defocus_angstrom : float or None
         At the tilt nearest 0°.
     tilt_axis_deg : float or None
-    alignment_residual_angstrom : float or None
-        The alignment's own estimate.
+    alignment_error_angstrom : float or None
+        The alignment's own estimate of its error.
     verdict : str or None
         Of the rules: keep, unsure or reject.
     picks : dict of str to int
@@ -46,7 +47,7 @@ class RunStatus:
     motion_angstrom: float | None = None
     defocus_angstrom: float | None = None
     tilt_axis_deg: float | None = None
-    alignment_residual_angstrom: float | None = None
+    alignment_error_angstrom: float | None = None
     verdict: str | None = None
     picks: dict[str, int]
 
@@ -59,9 +60,9 @@ class RunStatus:
             _text(self.motion_angstrom, "{:.1f}"),
             _text(None if self.defocus_angstrom is None else self.defocus_angstrom / 1e4, "{:.2f}"),
             _text(self.tilt_axis_deg, "{:.2f}"),
-            _text(self.alignment_residual_angstrom, "{:.1f}"),
+            _text(self.alignment_error_angstrom, "{:.1f}"),
             self.verdict or "–",
-            ", ".join(f"{n} {name}" for name, n in self.picks.items()) or "–",
+            "\n".join(f"{n} {name}" for name, n in self.picks.items()) or "–",
         ]
 
 
@@ -76,7 +77,7 @@ def project_status(layout: ProjectLayout, recipe: Recipe) -> tuple[RunStatus, ..
 
 def _run_status(layout: ProjectLayout, run: str, done: list[bool]) -> RunStatus:
     folder = layout.series(run)
-    document = next((name for name in _DOCUMENTS if (folder / name).is_file()), None)
+    document = next((name for name in SERIES_DOCUMENTS if (folder / name).is_file()), None)
     verdict_path = layout.root / "Curation" / f"{run}.json"
     facts: dict[str, float | int] = {}
     if document is not None:
@@ -90,9 +91,9 @@ def _run_status(layout: ProjectLayout, run: str, done: list[bool]) -> RunStatus:
             facts["defocus_angstrom"] = middle.ctf.defocus_angstrom
         if series.geometry is not None:
             facts["tilt_axis_deg"] = float(np.median(series.geometry.z_rot_deg))
-            residual = (series.diagnostics or {}).get("alignment.residual_angstrom")
-            if residual is not None:
-                facts["alignment_residual_angstrom"] = residual
+            error = alignment_error_angstrom(series.diagnostics or {})
+            if error is not None:
+                facts["alignment_error_angstrom"] = error
     return RunStatus(
         run=run,
         steps_done=sum(done),
