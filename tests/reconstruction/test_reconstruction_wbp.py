@@ -136,7 +136,8 @@ def test_result_depends_neither_on_threads_nor_on_memory(bead_series):
 
 def test_progress_rises_to_its_end(bead_series):
     class Listener:
-        said = []
+        def __init__(self):
+            self.said = []
 
         def step(self, what, done, total):
             self.said.append((what, done / total))
