@@ -308,12 +308,8 @@ def _compete(
     notes: dict[str, float] = {}
     for number, (each, which, chance_z) in enumerate(zip(found, chosen, chance, strict=True)):
         name = each.template.object.name
-        norm = float(np.median(hits[number].norm)) if len(hits[number]) else 0.0
-        least_z = max(chance_z, params.least_amplitude * amplitude * norm)
-        threshold = params.score_threshold
-        if threshold is None:
-            threshold = float(log_likelihood_ratio(least_z, norm, alpha))
-        kept = which[scores[number][which] >= threshold]
+        least = _least_score(hits[number].norm, chance_z, amplitude, params)
+        kept = which[scores[number][which] >= least[which]]
         others = [k for k in range(len(found)) if k != number]
         rival = _best_rival(
             places[number][kept], [places[k] for k in others], [scores[k] for k in others], 0.5 * radii[number]
@@ -327,8 +323,18 @@ def _compete(
                 margins=scores[number][kept] - rival,
             )
         )
-        notes |= {f"{name}_threshold": threshold, f"{name}_norm": norm, f"{name}_chance_z": chance_z}
+        norm = np.median(hits[number].norm, keepdims=True) if len(hits[number]) else np.zeros(1)
+        threshold = float(_least_score(norm, chance_z, amplitude, params)[0])
+        notes |= {f"{name}_threshold": threshold, f"{name}_norm": float(norm[0]), f"{name}_chance_z": chance_z}
     return picks, notes
+
+
+def _least_score(norm: Floats, chance_z: float, amplitude: float, params: TemplateParams) -> Floats:
+    """Likelihood ratio that a hit of each norm must reach: above chance, and with its share of the amplitude."""
+    if params.score_threshold is not None:
+        return np.full(len(norm), params.score_threshold)
+    least_z = np.maximum(chance_z, params.least_amplitude * amplitude * norm)
+    return log_likelihood_ratio(least_z, norm, params.amplitude * amplitude)
 
 
 def _best_rival(
