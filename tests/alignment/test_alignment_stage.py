@@ -59,7 +59,7 @@ def test_its_own_error_estimate_is_of_the_right_size(phantom, aligned):
 
 def test_particles_improve_on_the_slab(phantom, aligned):
     slab = run(phantom.series, markers=0)
-    assert np.all(rms_uv(slab, phantom) < [12.0, 4.0])
+    assert np.all(rms_uv(slab, phantom) < [18.0, 4.0])  # twice its own expected error
     assert rms_uv(aligned, phantom)[0] < 0.6 * rms_uv(slab, phantom)[0]
     assert "alignment.markers" not in slab.diagnostics
 

@@ -124,7 +124,7 @@ def test_an_unknown_recipe_key(tomoset: Run, tmp_path: Path) -> None:
 
 def test_a_recipe_that_cannot_be_packed(tomoset: Run, tmp_path: Path) -> None:
     project = tmp_path / "p"
-    setting = 'specimen.components=[{species="pp7-vlp", mg_per_ml=900.0}]'
+    setting = 'specimen.components=[{species="pp7-vlp", mg_per_ml=300.0}]'
     assert tomoset("init", project, "--recipe", "tiny", "--set", setting)[0] == 0
     code, _, error = tomoset("run", project, "--until", "movies", "--json")
     assert code == 2

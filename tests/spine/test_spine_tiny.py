@@ -103,7 +103,7 @@ def test_movies_from_anywhere_give_the_same_tomogram(tiny_project: ProjectLayout
 def test_the_same_seed_gives_the_same_movies_for_any_number_of_workers(tmp_path: Path) -> None:
     digests = []
     for workers in (1, 2):
-        settings = ("n_series=2", "microscope.tilt_step_deg=20", "microscope.n_frames=3")
+        settings = ("n_series=2", "microscope.tilt_step_deg=20", "microscope.total_dose_e_per_angstrom2=30")
         layout = create_simulated_project(tmp_path / f"w{workers}", "tiny", overrides=settings)
         process(layout.root, until="movies", workers=workers)
         digests.append(_digest(layout.raw, "*"))
