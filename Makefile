@@ -18,7 +18,7 @@ demo: env  ## the whole spine on a small simulated dataset
 	$(BIN)/tomoset demo $(DEMO)
 
 test: env  ## all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: env format lint types layers spelling test  ## everything that CI asks for
 
