@@ -91,7 +91,7 @@ def measure_kernel(n: int, nz: int, bar: float | None) -> None:
     report(f"back-projection {name}, updates", 41 * nz * n * n / seconds / 1e9, "G/CPU s")
     report(f"scipy CSR {name}", peer_seconds, "CPU s")
     report(f"back-projection {name}, times quicker than scipy CSR", peer_seconds / seconds, "x", bar, at_least=True)
-    agreement = float(np.corrcoef(volume.ravel()[::7], peer.ravel()[::7])[0, 1])
+    agreement = float(np.corrcoef(volume.ravel()[::53], peer.ravel()[::53])[0, 1])
     report(f"back-projection {name}, correlation with scipy CSR on white noise", agreement, "", 0.9999, at_least=True)
 
 
@@ -151,7 +151,8 @@ def main() -> None:
         # Small volumes live in the caches of both; the bar is for the size that people wait for.
         measure_kernel(n, nz, bar=2.0 if n >= 1024 else None)
     measure_demo(quick)
-    report("peak memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "GiB")
+    # Two volumes, the views twice and the peer's matrix at the largest size.
+    report("peak memory of this benchmark", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "GiB")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 __all__ = ["ROWS_Y", "TILE_X", "back_project_general", "back_project_tile", "filter_spectrum", "resample_aligned"]
 
-# A block of 128 float32 is eight AVX-512 registers; four tilts a pass and tiles of 16 x keep all tilts' rows in L2.
+# A block of 128 float32 is eight AVX-512 registers; four tilts a pass and tiles of 8 x keep all tilts' rows in L2.
 ROWS_Y = 128
-TILE_X = 16
+TILE_X = 8
 _TILTS_A_PASS = 4
 
 Floats = NDArray[np.float32]
@@ -146,7 +146,7 @@ def back_project_tile(
     y_first: int,
     x_first: int,
 ) -> None:
-    """Sum all tilts into ``volume[:, y_first : y_first + 128, x_first : x_first + 16]``.
+    """Sum all tilts into ``volume[:, y_first : y_first + 128, x_first : x_first + 8]``.
 
     ``rows`` is one y block, flat (tilts × n_rows × 128), the number of tilts a multiple of 4; ``cos_rows, sin_rows``
     are the u rows that a voxel along x and z moves; ``centre_rows`` is the row of u = 0. Every row that a voxel of the
@@ -188,9 +188,10 @@ def back_project_tile(
                         + a3 * rows[o3 + y]
                         + b3 * rows[o3 + width + y]
                     )
-        for y in range(n_y):
-            for ix in range(n_x):
-                volume[iz, y_first + y, x_first + ix] = tile[ix, y]
+        for y in range(np.uint64(n_y)):
+            line = volume[iz, np.uint64(y_first) + y]
+            for ix in range(np.uint64(n_x)):
+                line[np.uint64(x_first) + ix] = tile[ix, y]
 
 
 @njit(nogil=True, cache=True)
