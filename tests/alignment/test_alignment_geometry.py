@@ -99,7 +99,8 @@ def test_markers_and_bundle_bring_wrong_shifts_and_axis_back():
     pose = Pose(axis_deg=AXIS - 0.5, shift_uv_angstrom=truth.shift_uv_angstrom() + rng.normal(0, 8, (tilts.size, 2)))
     positions = points + rng.normal(0, 4, points.shape)
     for _ in range(4):
-        bundle = solve_bundle(views, pose, positions, measure_offsets(views, coefficients, pose, positions, 40.0))
+        offsets = measure_offsets(views, coefficients, pose, positions, reach_angstrom=40.0, width_deg=15.0)
+        bundle = solve_bundle(views, pose, positions, offsets)
         pose, positions = bundle.pose, bundle.positions_angstrom_xyz
     found = xy_from_uv(pose.shift_uv_angstrom, pose.axis_deg - AXIS)
     residual, _ = remove_gauge(found - truth.shift_uv_angstrom(), tilts)

@@ -18,8 +18,10 @@ __all__ = ["MarkerRefinement", "half_set_error", "refine_with_markers"]
 Floats = NDArray[np.float64]
 
 _LEAST_MARKERS = 12
-_FIRST_REACH_ANGSTROM = 40.0
-_REACH_ANGSTROM = 25.0
+# Reach of the search (Å) and width of the references (degrees): near views first, which agree even while the start is
+# off; then, with markers found anew in the better tomogram, wider ones, which hold slow drifts more firmly.
+_ROUNDS = ((40.0, 15.0), (25.0, 15.0))
+_LATER_ROUNDS = (25.0, 30.0)
 _CONVERGED_ANGSTROM = 0.1
 _SETTLED_ANGSTROM = 0.6
 _MOST_RESIDUAL_ANGSTROM = 8.5  # noise alone leaves 7 to 10 Å: this guards, it does not decide
@@ -75,18 +77,23 @@ def refine_with_markers(
     band = (params.coarsest_angstrom, params.finest_angstrom)
     coefficients = matched_images(views, signal_k, band)
     found = find_markers(views, coefficients, pose, thickness_angstrom, params.markers)
-    count = len(found.significance)
-    if count < _LEAST_MARKERS:
-        return _rejected(pose, count)
-    refined, positions, step = pose, found.positions_angstrom_xyz, np.inf
+    if len(found.significance) < _LEAST_MARKERS:
+        return _rejected(pose, len(found.significance))
+    refined, positions = pose, found.positions_angstrom_xyz
     for done in range(params.marker_rounds):
-        reach = _FIRST_REACH_ANGSTROM if done == 0 else _REACH_ANGSTROM
-        offsets = measure_offsets(views, coefficients, refined, positions, reach)
+        reach, width = _ROUNDS[done] if done < len(_ROUNDS) else _LATER_ROUNDS
+        if done == len(_ROUNDS):
+            # Markers keep what the start's drift did to their places, and so some of the drift: they are found anew.
+            found = find_markers(views, coefficients, refined, thickness_angstrom, params.markers)
+            positions = found.positions_angstrom_xyz
+            if len(positions) < _LEAST_MARKERS:
+                return _rejected(pose, len(positions))
+        offsets = measure_offsets(views, coefficients, refined, positions, reach_angstrom=reach, width_deg=width)
         bundle = solve_bundle(views, refined, positions, offsets)
         step = float(np.sqrt(np.mean(np.square(_difference_uv(views, refined, bundle.pose)))))
         before, refined, positions_before, positions = refined, bundle.pose, positions, bundle.positions_angstrom_xyz
         progress.step("refine on particles", done + 1, params.marker_rounds)
-        if done > 0 and step < _CONVERGED_ANGSTROM:
+        if done > len(_ROUNDS) and step < _CONVERGED_ANGSTROM:
             break
     error = half_set_error(views, before, positions_before, offsets)
     # A turn of the axis moves the shifts' u and v axes along with it: compared are the image shifts.
@@ -101,7 +108,7 @@ def refine_with_markers(
     return MarkerRefinement(
         pose=refined if proven else pose,
         accepted=proven,
-        n_markers=count,
+        n_markers=len(positions),
         residual_uv_angstrom=bundle.deviation_uv_angstrom,
         accepted_fraction=bundle.accepted_fraction,
         error_uv_angstrom=error,

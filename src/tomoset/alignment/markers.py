@@ -15,7 +15,6 @@ Images = NDArray[np.float32]
 
 _APART_ANGSTROM = 130.0
 _BOX_ANGSTROM = 330.0
-_REFERENCE_WIDTH_DEG = 15.0
 _REFERENCE_FLOOR = 0.03
 _LEAST_VISIBLE = 0.6
 
@@ -153,12 +152,18 @@ def _inside(views: Views, pose: Pose, uv_angstrom: Floats) -> NDArray[np.bool_]:
 
 
 def measure_offsets(
-    views: Views, coefficients_nyx: Images, pose: Pose, positions_angstrom_xyz: Floats, reach_angstrom: float
+    views: Views,
+    coefficients_nyx: Images,
+    pose: Pose,
+    positions_angstrom_xyz: Floats,
+    *,
+    reach_angstrom: float,
+    width_deg: float,
 ) -> Offsets:
     """Offset of each marker in each view from its predicted place, relative to its other views.
 
     A soft round box about the predicted place is correlated with the weighted mean of the same marker's boxes in the
-    other views, ``exp(−(Δt / 15°)²) + 0.03``; peaks further than ``reach_angstrom`` are not believed.
+    other views, ``exp(−(Δt / width)²) + 0.03``; peaks further than ``reach_angstrom`` are not believed.
     """
     uv = predicted_uv(views, pose, positions_angstrom_xyz)
     inside = _inside(views, pose, uv)
@@ -167,7 +172,7 @@ def measure_offsets(
     reach = max(1, round(reach_angstrom / pixel))
     boxes_pn = _cut(views, coefficients_nyx, pose, uv, size) * inside[:, :, None, None]
     away = np.subtract.outer(views.tilt_deg, views.tilt_deg)
-    weight = np.exp(-np.square(away / _REFERENCE_WIDTH_DEG)) + _REFERENCE_FLOOR
+    weight = np.exp(-np.square(away / width_deg)) + _REFERENCE_FLOOR
     np.fill_diagonal(weight, 0.0)
     offsets = np.zeros(uv.shape)
     measured = np.zeros(inside.shape, dtype=bool)
