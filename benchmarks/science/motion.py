@@ -100,7 +100,7 @@ def main() -> None:
     measure("true gain", movies, truth, cpu_bar_s)
     measure("gain 2 % wrong", with_wrong_gain(movies, 0.02, options.seed), truth, cpu_bar_s)
     movies, truth = simulate(options.seed, replace(microscope, ice_phase_noise=0.0))
-    measure("molecules only", movies, truth, cpu_bar_s, bar_pixel=0.3)
+    measure("molecules only", movies, truth, cpu_bar_s, bar_pixel=0.2)
 
 
 if __name__ == "__main__":
