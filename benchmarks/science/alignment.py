@@ -74,7 +74,7 @@ def measure(name: str, series: TiltSeries, truth: SeriesTruth, *, bar_angstrom: 
             own = aligned.diagnostics
             report(f"{name}: markers rejected", 1.0 - own["alignment.markers_accepted"], "", 0.0)
             # The half-sets see noise, not the slow drift across the axis that a missing constant in u makes.
-            for side, error, bar in (("u", across, 3.0), ("v", along, 2.0)):
+            for side, error, bar in (("u", across, 2.0), ("v", along, 2.0)):
                 claimed = own[f"alignment.marker_error_{side}_angstrom"]
                 report(f"{name}: error over its own estimate ({claimed:.2f} Å), {side}", error / claimed, "", bar)
 
