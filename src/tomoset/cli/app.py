@@ -1,11 +1,14 @@
 """The command line: words in, one paragraph out when something is wrong.
 
-Exit codes: 0 done; 2 the user can mend it; 1 our bug. Every command imports what it needs when it runs, so that
-``tomoset --help`` stays quick.
+Exit codes: 0 done; 2 the user can mend it; 1 our bug; 130 interrupted; 143 terminated. Every command imports what it
+needs when it runs, so that ``tomoset --help`` stays quick.
 """
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
@@ -14,6 +17,8 @@ from tomoset.cli import browse_commands, dataset_commands, label_commands, proje
 from tomoset.errors import TomosetError
 
 __all__ = ["app", "main"]
+
+_MENDABLE, _INTERRUPTED = 2, 130
 
 app = typer.Typer(
     name="tomoset",
@@ -46,17 +51,47 @@ for _commands in (project_commands, label_commands, browse_commands, dataset_com
 def main() -> None:
     """Run the command line; the entry point of the ``tomoset`` program."""
     try:
-        app()
+        with _terminable():
+            app()
     except TomosetError as error:
         _complain(str(error))
-        sys.exit(2)
-    except KeyboardInterrupt:
-        _complain("Interrupted. What was finished is kept; the same command goes on from there.")
-        sys.exit(130)
+        sys.exit(_MENDABLE)
     except BrokenPipeError:
         # The reader of our output (`| head`) has left: that is no error, but Python must not try to flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        where = error.filename or "a file"
+        _complain(
+            f"{where}: expected to read or write it, found {(error.strerror or str(error)).lower()}; "
+            "mend the path, its permissions or the room on the disk"
+        )
+        sys.exit(_MENDABLE)
+    except SystemExit as leave:
+        if leave.code == _INTERRUPTED:  # typer's word for KeyboardInterrupt
+            _complain("Interrupted. What was finished is kept; the same command goes on from there.")
+        raise
+    except _Terminated:
+        _complain("Terminated. What was finished is kept; the same command goes on from there.")
+        sys.exit(128 + signal.SIGTERM)
+
+
+class _Terminated(BaseException):
+    """The system asked this process to end (SIGTERM)."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Take SIGTERM as an exception, so that workers are ended and unfinished files removed as with Ctrl-C."""
+
+    def terminate(*_: object) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _complain(text: str) -> None:

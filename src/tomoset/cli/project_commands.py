@@ -145,7 +145,7 @@ def run(
             )
         )
     else:
-        typer.echo(f"{computed} steps computed" if computed else "nothing to do: everything is there")
+        typer.echo(f"{computed} steps computed" if outcomes else "nothing to do: everything is there")
     failures = [outcome for outcome in outcomes if outcome.error]
     if failures:
         raise TomosetError("\n\n".join(str(outcome.error) for outcome in failures))

@@ -7,6 +7,7 @@ A reader, or a run that was interrupted, never meets half a file. The temporary 
 import errno
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -16,9 +17,10 @@ from typing import Any
 
 from tomoset.errors import OutputError
 
-__all__ = ["atomic_path", "write_json_atomic", "write_text_atomic"]
+__all__ = ["atomic_path", "is_unfinished", "write_json_atomic", "write_text_atomic"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.(partial(\..*)?|replaced)")
 
 
 @contextmanager
@@ -62,6 +64,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise OutputError(_explain(error, target)) from error
     finally:
         _remove(temporary)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file or folder of this name was being written by :func:`atomic_path` when its process was killed."""
+    return _UNFINISHED.fullmatch(name) is not None
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> Path:

@@ -54,6 +54,16 @@ class ProjectLayout:
         return self.root / ".scratch"
 
     @property
+    def computed(self) -> tuple[Path, ...]:
+        """Folders that steps write into."""
+        return (self.raw, self.root / "TiltSeries", self.root / "ExperimentRuns", self.ground_truth)
+
+    @property
+    def lock(self) -> Path:
+        """Locked by whoever computes in the project."""
+        return self.root / ".lock"
+
+    @property
     def report(self) -> Path:
         """Folder of the HTML report and its pictures."""
         return self.root / "Report"

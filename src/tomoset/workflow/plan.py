@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tomoset.errors import TomosetError
 from tomoset.workflow.keys import content_key
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.raw_files import has_raw
 from tomoset.workflow.recipe import Recipe
 from tomoset.workflow.records import StepRecord, is_complete, read_record
 from tomoset.workflow.steps import Step, raw_key, steps_for, steps_until
@@ -63,10 +63,7 @@ def make_plan(
 
 def _plan_run(layout: ProjectLayout, recipe: Recipe, run: str, steps: tuple[Step, ...]) -> list[PlannedStep]:
     planned: list[PlannedStep] = []
-    if recipe.is_simulated:
-        inputs = {"recipe": f"seed {recipe.seed}, run {run}"}
-    else:
-        inputs = {"raw": raw_key(layout, run) if has_raw(layout.raw_run(run)) else "missing"}
+    inputs = _first_inputs(layout, recipe, run, steps[0])
     upstream_todo = False
     for step in steps:
         params = step.params(recipe)
@@ -82,9 +79,21 @@ def _plan_run(layout: ProjectLayout, recipe: Recipe, run: str, steps: tuple[Step
     return planned
 
 
+def _first_inputs(layout: ProjectLayout, recipe: Recipe, run: str, first: Step) -> dict[str, str]:
+    if recipe.is_simulated:
+        return {"recipe": f"seed {recipe.seed}, run {run}"}
+    try:
+        return {"raw": raw_key(layout, run)}
+    except TomosetError:
+        # Movies that were archived after use are no reason to lose what was made of them, nor may one run's trouble
+        # hide the others' plan: the step that needs these movies says what is wrong with them.
+        record = read_record(layout, first.name, run)
+        return {"raw": "missing"} if record is None else record.inputs
+
+
 def _why(record: StepRecord | None, key: str, inputs: dict[str, str], upstream_todo: bool, step: Step) -> str:
     if record is None:
-        return "never ran"
+        return "its movies are not there" if inputs == {"raw": "missing"} else "never ran"
     if record.key == key:
         return "follows a step that runs again" if upstream_todo else "its files are missing or changed"
     if record.stage_version != step.version:

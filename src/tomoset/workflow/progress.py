@@ -6,7 +6,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.managers import SyncManager
 from typing import Any, Protocol
+
+from tomoset.workflow.processes import end_with_parent, spare_children_from_interrupts
 
 __all__ = ["Monitor", "QueueProgress", "QuietMonitor", "TerminalMonitor"]
 
@@ -60,7 +63,7 @@ class QuietMonitor:
     def watch(self, chains: dict[str, tuple[str, ...]]) -> Iterator[Any]:
         """Yield a queue that somebody empties."""
         del chains
-        with multiprocessing.get_context("spawn").Manager() as manager:
+        with _manager() as manager:
             self._queue = manager.Queue()
             yield self._queue
 
@@ -98,7 +101,7 @@ class TerminalMonitor:
         self._bars = bars
         self._tasks = {run: bars.add_task(f"{run}  waiting", total=float(len(steps))) for run, steps in chains.items()}
         self._finished = dict.fromkeys(chains, 0)
-        with multiprocessing.get_context("spawn").Manager() as manager, bars:
+        with _manager() as manager, bars:
             self._queue = manager.Queue()
             yield self._queue
             self.refresh()
@@ -122,6 +125,18 @@ class TerminalMonitor:
             completed=self._finished[run] + fraction,
             description=f"{run}  {message.stage}{detail}",
         )
+
+
+@contextmanager
+def _manager() -> Iterator[SyncManager]:
+    """Process that holds the queue: a worker that is killed in the middle of a message cannot block the others."""
+    manager = SyncManager(ctx=multiprocessing.get_context("spawn"))
+    with spare_children_from_interrupts():
+        manager.start(end_with_parent)
+    try:
+        yield manager
+    finally:
+        manager.shutdown()
 
 
 def _drain(queue: Any) -> Iterator[_Message]:

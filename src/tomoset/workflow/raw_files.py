@@ -18,7 +18,6 @@ from tomoset.model import Movie, MovieSet, Progress, Resources
 __all__ = [
     "MovieOptions",
     "RawPointer",
-    "has_raw",
     "raw_file_list",
     "read_pointed",
     "read_raw",
@@ -125,11 +124,6 @@ def write_pointer(folder: Path, pointer: RawPointer, final_folder: Path) -> Path
     }
     folder.mkdir(parents=True, exist_ok=True)
     return write_json_atomic(folder / _POINTER, document)
-
-
-def has_raw(folder: Path) -> bool:
-    """Whether a run's folder holds movies or a pointer to some."""
-    return (folder / _POINTER).is_file() or any(folder.glob("*.mdoc"))
 
 
 def raw_file_list(folder: Path) -> list[Path]:
