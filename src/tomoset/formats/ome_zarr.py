@@ -57,7 +57,13 @@ class ZarrSource:
 
     def read(self, region: Region = ()) -> NDArray[Any]:
         """Elements of a region, in memory."""
-        return np.asarray(self.array[region if region else ...])
+        try:
+            return np.asarray(self.array[region if region else ...])
+        except (RuntimeError, ValueError) as error:  # what decoders of chunks raise
+            raise FormatError(
+                f"{self.array.store_path}: expected whole chunks, found one that cannot be decoded ({error}); "
+                "make or fetch the volume again"
+            ) from error
 
 
 def write_volume_zarr(
@@ -178,16 +184,28 @@ def open_level_zarr(path: PathLike, level: int) -> tuple[ZarrSource, Grid, NDArr
     finest = _transform(folder, multiscale, datasets[0])
     scale, translation = _transform(folder, multiscale, datasets[level])
     component = str(datasets[level].get("path", level))
-    if component not in group:
-        raise FormatError(
-            f"{folder.name}: expected the array {component!r} that the metadata name, found none; "
-            "the copy is incomplete, fetch it again"
-        )
-    source = ZarrSource(group[component])
+    source = ZarrSource(_array(folder, group, component))
     if len(source.shape) != 3:
         raise FormatError(f"{folder.name}: expected a volume of three axes, found shape {source.shape}")
     grid = Grid(shape_zyx=(source.shape[0], source.shape[1], source.shape[2]), voxel_size_angstrom=scale[0] * unit)
     return source, grid, (translation - finest[1])[::-1] * unit
+
+
+def _array(folder: Path, group: Any, name: str) -> Any:
+    import zarr
+
+    try:
+        array = group[name]
+    except (KeyError, ValueError, TypeError) as error:
+        array, why = None, str(error)
+    else:
+        why = type(array).__name__
+    if not isinstance(array, zarr.Array):
+        raise FormatError(
+            f"{folder.name}: expected the array {name!r} that the metadata name, found none that can be read ({why}); "
+            "the volume is incomplete or damaged, make or fetch it again"
+        )
+    return array
 
 
 def level_names(path: PathLike) -> tuple[str, ...]:

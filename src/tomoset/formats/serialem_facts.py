@@ -54,7 +54,10 @@ def tilt_axis(mdoc: Mdoc, sections: Sequence[MdocSection]) -> tuple[float, tuple
         return from_rotation, (
             f"No title holds the tilt axis angle; RotationAngle minus 90, {from_rotation:g} degrees, was taken.",
         )
-    raise ParameterError("expected a tilt axis angle in the mdoc's titles or a RotationAngle, found neither; give it")
+    raise ParameterError(
+        "expected a tilt axis angle in the mdoc's titles or a RotationAngle, found neither; "
+        "give it in degrees (tilt_axis_deg, --tilt-axis)"
+    )
 
 
 def acquisition_order(sections: Sequence[MdocSection]) -> tuple[list[int], tuple[str, ...]]:

@@ -178,7 +178,7 @@ def _locate(sections: Sequence[MdocSection], folder: Path) -> list[Path]:
     if missing:
         raise InputMissingError(
             f"expected {len(names)} movies in {folder} (or its frames folder), {len(missing)} are not there: "
-            f"{_few(missing)}; say where they are (movie_folder, --movie-folder) or take the tilts out of the mdoc"
+            f"{_few(missing)}; say where they are (movie_folder, --frames) or take the tilts out of the mdoc"
         )
     return [path for path in found if path is not None]
 

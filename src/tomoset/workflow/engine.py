@@ -16,7 +16,7 @@ from tomoset.workflow.plan import make_plan
 from tomoset.workflow.processes import spare_children_from_interrupts
 from tomoset.workflow.progress import Monitor
 from tomoset.workflow.project_lock import project_lock
-from tomoset.workflow.recipe import read_recipe
+from tomoset.workflow.recipe import read_recipe_file
 from tomoset.workflow.scratch import sweep_unfinished
 from tomoset.workflow.worker import RunOutcome, Share, work
 
@@ -77,7 +77,7 @@ def run_project(
     if workers < 1 or not memory_gib > 0:
         raise ParameterError(f"expected workers ≥ 1 and memory > 0 GiB, found {workers} and {memory_gib:g}")
     layout = ProjectLayout(root)
-    recipe = read_recipe(layout.recipe.read_text("utf-8"), origin=layout.recipe.name)
+    recipe = read_recipe_file(layout.recipe)
     chains: dict[str, list[str]] = {}
     for planned in make_plan(layout, recipe, until=until, only=only):
         if planned.state == "to do":

@@ -38,6 +38,10 @@ class ProjectLayout:
         """Hidden root of the truth of simulated runs; processing never looks here."""
         return self.root / "GroundTruth"
 
+    def curation(self, run: str) -> Path:
+        """What the rules measured of a run and would decide."""
+        return self.root / "Curation" / f"{run}.json"
+
     @property
     def curation_log(self) -> Path:
         """The append-only event log of people's and rules' verdicts."""

@@ -15,7 +15,7 @@ from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import load_structures
 from tomoset.workflow.plan import planned_runs
 from tomoset.workflow.raw_files import MovieOptions, RawPointer, read_pointed, write_pointer
-from tomoset.workflow.recipe import Recipe, load_recipe, read_recipe, recipe_text
+from tomoset.workflow.recipe import Recipe, load_recipe, read_recipe, read_recipe_file, recipe_text
 from tomoset.workflow.steps import NOUNS
 
 __all__ = [
@@ -117,7 +117,7 @@ def open_project(root: Path) -> tuple[ProjectLayout, Recipe]:
         raise InputMissingError(
             f"expected a tomoset project (a folder with recipe.toml), found {root}; `tomoset init` makes one"
         )
-    return layout, read_recipe(layout.recipe.read_text("utf-8"), origin=str(layout.recipe.name))
+    return layout, read_recipe_file(layout.recipe)
 
 
 def require_noun(noun: str | None) -> str | None:

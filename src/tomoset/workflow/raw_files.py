@@ -1,14 +1,14 @@
 """Raw data of a run: written by the simulator as a microscope leaves them, or pointed at where they are."""
 
 import dataclasses
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomoset.errors import FormatError, InputMissingError
+from tomoset.errors import InputMissingError
 from tomoset.formats.atomic import atomic_path, write_json_atomic
+from tomoset.formats.json_documents import read_json, understood
 from tomoset.formats.mdoc import write_mdoc
 from tomoset.formats.movies import write_gain, write_tiff_movie
 from tomoset.formats.serialem_export import movie_set_mdoc
@@ -139,15 +139,13 @@ def raw_file_list(folder: Path) -> list[Path]:
 def _pointer_of(folder: Path) -> RawPointer:
     path = folder / _POINTER
     if path.is_file():
-        document = json.loads(path.read_text("utf-8"))
-        try:
+        document = read_json(path)
+        with understood(path):
             paths = {
                 key: (folder / document.pop(key)).resolve() for key in ("mdoc", "gain", "frames") if key in document
             }
             mdoc = paths.pop("mdoc")
             return RawPointer(mdoc=mdoc, options=MovieOptions(**paths, **document))
-        except (KeyError, TypeError) as error:
-            raise FormatError(f"{path}: expected mdoc and the options of `tomoset init`, found {error}") from error
     mdocs = sorted(folder.glob("*.mdoc"))
     if len(mdocs) != 1:
         raise InputMissingError(f"expected one .mdoc in {folder}, found {len(mdocs)}; simulate or import the movies")

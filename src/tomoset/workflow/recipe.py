@@ -21,7 +21,7 @@ from tomoset.motion import MotionParams
 from tomoset.reconstruction import ReconstructionParams
 from tomoset.specimen import SpecimenParams
 
-__all__ = ["ObjectSpec", "Recipe", "built_in_recipes", "load_recipe", "read_recipe", "recipe_text"]
+__all__ = ["ObjectSpec", "Recipe", "built_in_recipes", "load_recipe", "read_recipe", "read_recipe_file", "recipe_text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,16 @@ def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
             f"expected a recipe's name ({', '.join(built_in_recipes())}) or the path of a TOML file, "
             f"found {name_or_path!r}"
         )
-    return read_recipe(path.read_text("utf-8"), overrides, origin=path.name)
+    return read_recipe_file(path, overrides)
+
+
+def read_recipe_file(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read and check the recipe in a TOML file; errors as :func:`read_recipe`."""
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: expected TOML in UTF-8, found {error}; save it as UTF-8 text") from error
+    return read_recipe(text, overrides, origin=path.name)
 
 
 def read_recipe(text: str, overrides: tuple[str, ...] = (), *, origin: str = "recipe") -> Recipe:

@@ -1,6 +1,5 @@
 """Release a project: gather what was curated and hand it to the release room, run by run."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +8,10 @@ from tomoset.curation import CurationLog
 from tomoset.errors import InputMissingError, OutputError
 from tomoset.model import Progress, Release, Silent
 from tomoset.release import ReleaseInfo, RunToRelease, write_release
+from tomoset.workflow.curation_files import load_suggestion
 from tomoset.workflow.label_files import load_labels
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.plan import planned_runs
+from tomoset.workflow.plan import make_plan, planned_runs
 from tomoset.workflow.project import open_project
 from tomoset.workflow.recipe import Recipe
 from tomoset.workflow.series_files import load_series
@@ -43,16 +43,11 @@ def release_project(root: Path, out: Path, formats: tuple[str, ...], *, progress
     layout, recipe = open_project(root)
     if out.exists():
         raise OutputError(f"{out} exists already; a release is written once, name a new folder")
-    rejected = _rejected(layout)
-    ready = []
-    for run in planned_runs(layout, recipe):
-        if run not in rejected:
-            if (layout.series(run) / "series.json").is_file() and layout.experiment(run).is_dir():
-                ready.append(run)
-            else:
-                rejected[run] = "not processed to a tomogram"
+    runs = planned_runs(layout, recipe)
+    left_out = {**_unfinished(layout, recipe), **_rejected(layout, runs)}
+    ready = [run for run in runs if run not in left_out]
     if not ready:
-        reasons = "; ".join(f"{run}: {reason}" for run, reason in rejected.items()) or "there are no runs"
+        reasons = "; ".join(f"{run}: {reason}" for run, reason in left_out.items()) or "there are no runs"
         raise InputMissingError(f"expected at least one curated tomogram to release, found none ({reasons})")
     info = ReleaseInfo(
         name=recipe.name,
@@ -63,7 +58,7 @@ def release_project(root: Path, out: Path, formats: tuple[str, ...], *, progress
         methods=methods_section(recipe),
         objects=recipe.pickable_objects(),
         formats=formats,
-        rejected=rejected,
+        rejected=left_out,
         is_simulated=recipe.is_simulated,
     )
     return write_release(out, info, _gather(layout, recipe, ready), n_runs=len(ready), progress=progress or Silent())
@@ -98,12 +93,23 @@ def _gather(layout: ProjectLayout, recipe: Recipe, runs: list[str]) -> Iterator[
         )
 
 
-def _rejected(layout: ProjectLayout) -> dict[str, str]:
+def _unfinished(layout: ProjectLayout, recipe: Recipe) -> dict[str, str]:
+    """Runs whose data are not what the recipe describes (any more): their methods section would be wrong."""
+    first_missing: dict[str, str] = {}
+    for planned in make_plan(layout, recipe):
+        if planned.state == "to do":
+            reason = f"not processed as the recipe says ({planned.step.name}: {planned.why}); `tomoset run` does it"
+            first_missing.setdefault(planned.run, reason)
+    return first_missing
+
+
+def _rejected(layout: ProjectLayout, runs: tuple[str, ...]) -> dict[str, str]:
     """Runs that a person or, where nobody has spoken, the rules rejected."""
     verdicts = {}
-    for path in sorted((layout.root / "Curation").glob("*.json")):
-        suggestion = json.loads(path.read_text("utf-8"))["suggestion"]
-        verdicts[suggestion["run"]] = (suggestion["verdict"], f"by the rules: {suggestion['reason']}")
+    for run in runs:
+        suggestion = load_suggestion(layout, run)
+        if suggestion is not None:
+            verdicts[run] = (suggestion.verdict, f"by the rules: {suggestion.reason}")
     if layout.curation_log.is_file():
         for verdict in CurationLog(layout.curation_log).current_verdicts():
             verdicts[verdict.run] = (verdict.verdict, verdict.reason)

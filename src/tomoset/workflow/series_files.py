@@ -1,15 +1,15 @@
 """Tilt series on disk: image stacks as MRC, everything else as JSON, one document per stage."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tomoset.errors import FormatError, InputMissingError
+from tomoset.errors import InputMissingError
 from tomoset.formats import mrc
 from tomoset.formats.atomic import write_json_atomic
+from tomoset.formats.json_documents import read_json, understood
 from tomoset.geometry import TiltGeometry
 from tomoset.model import ArraySource, CtfEstimate, MotionTrack, Optics, Tilt, TiltSeries
 
@@ -54,15 +54,15 @@ def load_series(folder: Path, document_name: str) -> TiltSeries:
     InputMissingError
         If the document or the stack of all frames is missing.
     FormatError
-        If the document lacks a field.
+        If the document is damaged or lacks a field.
     """
     path = folder / document_name
     if not path.is_file():
         raise InputMissingError(
             f"expected the tilt series {path.name} in {folder}; run the steps before this one first"
         )
-    document = json.loads(path.read_text("utf-8"))
-    try:
+    document = read_json(path)
+    with understood(path):
         run = document["run"]
         stacks = {
             attribute: mrc.read_volume(folder / f"{run}{suffix}.mrc")[0]
@@ -81,8 +81,6 @@ def load_series(folder: Path, document_name: str) -> TiltSeries:
             diagnostics=document["diagnostics"],
             **stacks,
         )
-    except KeyError as error:
-        raise FormatError(f"{path.name}: expected the field {error}, which is missing; run the step again") from error
 
 
 def geometry_to_json(geometry: TiltGeometry) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """How far each run is, and what it looks like in numbers."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 
 from tomoset.curation import alignment_error_angstrom
+from tomoset.workflow.curation_files import load_suggestion
 from tomoset.workflow.label_files import count_picks
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.plan import make_plan, planned_runs
@@ -78,7 +78,7 @@ def project_status(layout: ProjectLayout, recipe: Recipe) -> tuple[RunStatus, ..
 def _run_status(layout: ProjectLayout, run: str, done: list[bool]) -> RunStatus:
     folder = layout.series(run)
     document = next((name for name in SERIES_DOCUMENTS if (folder / name).is_file()), None)
-    verdict_path = layout.root / "Curation" / f"{run}.json"
+    suggestion = load_suggestion(layout, run)
     facts: dict[str, float | int] = {}
     if document is not None:
         series = load_series(folder, document)
@@ -98,9 +98,7 @@ def _run_status(layout: ProjectLayout, run: str, done: list[bool]) -> RunStatus:
         run=run,
         steps_done=sum(done),
         steps_total=len(done),
-        verdict=json.loads(verdict_path.read_text("utf-8"))["suggestion"]["verdict"]
-        if verdict_path.is_file()
-        else None,
+        verdict=None if suggestion is None else suggestion.verdict,
         picks=count_picks(layout, run),
         **facts,  # type: ignore[arg-type]
     )

@@ -1,16 +1,15 @@
 """The chain: one step per stage, from raw movies to labels, each reading and writing its place in the project."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen
-from tomoset.formats.atomic import atomic_path
 from tomoset.model import Progress, Resources, stream
 from tomoset.release import write_aretomo_alignment, write_imod_alignment
 from tomoset.workflow import label_files, raw_files, tomogram_files
+from tomoset.workflow.curation_files import save_curation
 from tomoset.workflow.keys import raw_fingerprint
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import load_structures, templates
@@ -125,18 +124,7 @@ def _curate(context: StepContext) -> list[Path]:
     tomogram = tomogram_files.load_tomogram(layout, run, context.recipe.reconstruction.voxel_size_angstrom)
     measurements = curation.measure(series, tomogram)
     verdict = curation.suggest(measurements, context.recipe.curation)
-    return [curation_document(layout, run, measurements, verdict)]
-
-
-def curation_document(layout: ProjectLayout, run: str, measurements: Any, verdict: Any) -> Path:
-    """Write what the rules measured and would decide; people's verdicts live in the event log."""
-    import dataclasses
-
-    path = layout.root / "Curation" / f"{run}.json"
-    document = {"measurements": dataclasses.asdict(measurements), "suggestion": dataclasses.asdict(verdict)}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1, default=list), encoding="utf-8")
-    return path
+    return [save_curation(layout, run, measurements, verdict)]
 
 
 def _annotate(context: StepContext) -> list[Path]:

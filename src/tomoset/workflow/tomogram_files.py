@@ -1,10 +1,10 @@
 """Tomograms on disk: OME-Zarr in copick's place, and beside it what they were made from."""
 
-import json
 from pathlib import Path
 
 from tomoset.errors import InputMissingError
 from tomoset.formats.atomic import write_json_atomic
+from tomoset.formats.json_documents import read_json, understood
 from tomoset.formats.ome_zarr import open_volume_zarr, write_volume_zarr
 from tomoset.model import Progress, Tomogram
 from tomoset.release.layouts import tomogram_facts
@@ -39,29 +39,32 @@ def load_tomogram(layout: ProjectLayout, run: str, voxel_size_angstrom: float, k
     ------
     InputMissingError
         If it was not reconstructed at this voxel size.
+    FormatError
+        If its files are damaged.
     """
     facts_path = _facts_path(layout, run, voxel_size_angstrom, kind)
     if not facts_path.is_file():
         raise InputMissingError(
             f"expected the {kind} tomogram of {run} at {voxel_size_angstrom:g} Å; `tomoset run` makes it"
         )
-    facts = json.loads(facts_path.read_text("utf-8"))
+    facts = read_json(facts_path)
     volume, grid = open_volume_zarr(layout.tomogram(run, voxel_size_angstrom, kind))
     halves = {}
     for name, suffix in _HALVES.items():
         path = layout.tomogram(run, voxel_size_angstrom, kind + suffix)
         halves[name] = open_volume_zarr(path)[0] if path.is_dir() else None
-    return Tomogram(
-        run=run,
-        grid=grid,
-        volume_zyx=volume,
-        kind=kind,
-        contrast=facts["contrast"],
-        tilt_indices=tuple(facts["tilt_indices"]),
-        geometry=geometry_from_json(facts["geometry"]),
-        ctf_corrected=facts["ctf_corrected"],
-        **halves,
-    )
+    with understood(facts_path):
+        return Tomogram(
+            run=run,
+            grid=grid,
+            volume_zyx=volume,
+            kind=kind,
+            contrast=facts["contrast"],
+            tilt_indices=tuple(facts["tilt_indices"]),
+            geometry=geometry_from_json(facts["geometry"]),
+            ctf_corrected=facts["ctf_corrected"],
+            **halves,
+        )
 
 
 def _facts_path(layout: ProjectLayout, run: str, voxel_size_angstrom: float, kind: str) -> Path:

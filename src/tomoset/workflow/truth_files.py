@@ -1,13 +1,16 @@
 """The truth of a simulated run on disk, under the hidden root that processing never opens."""
 
 import dataclasses
-import json
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tomoset.errors import InputMissingError
+from tomoset.errors import FormatError, InputMissingError
 from tomoset.formats.atomic import atomic_path, write_json_atomic
+from tomoset.formats.json_documents import read_json, understood
 from tomoset.model import CompositionRow, Molecules, PickableObject, SeriesTruth, Specimen
 from tomoset.workflow.series_files import geometry_from_json, geometry_to_json
 
@@ -47,6 +50,8 @@ def load_truth(folder: Path) -> SeriesTruth:
     ------
     InputMissingError
         If there is none (the run was measured, or the truth lies elsewhere).
+    FormatError
+        If its files are damaged.
     """
     path = folder / "truth.json"
     if not path.is_file():
@@ -54,16 +59,32 @@ def load_truth(folder: Path) -> SeriesTruth:
             f"expected the truth of {folder.name} at {folder}; a measured run has none, "
             "and the truth of a released dataset lies in its own folder: name that one"
         )
-    document = json.loads(path.read_text("utf-8"))
-    with np.load(folder / "molecules.npz") as arrays:
-        molecules = tuple(
-            Molecules(
-                species=species,
-                positions_angstrom_xyz=arrays[f"positions_{i}"],
-                rotations=arrays[f"rotations_{i}"],
-            )
-            for i, species in enumerate(document["species"])
+    poses_path = folder / "molecules.npz"
+    with understood(path):
+        return _truth_from(read_json(path), _read_poses(poses_path))
+
+
+def _read_poses(path: Path) -> dict[str, NDArray[np.float64]]:
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError as error:
+        raise InputMissingError(
+            f"expected the molecules' poses in {path}, found none; simulate the run again"
+        ) from error
+    except (ValueError, EOFError, TypeError, BadZipFile) as error:
+        raise FormatError(f"{path}: expected NumPy arrays, found {error}; simulate the run again") from error
+
+
+def _truth_from(document: dict[str, Any], poses: dict[str, NDArray[np.float64]]) -> SeriesTruth:
+    molecules = tuple(
+        Molecules(
+            species=species,
+            positions_angstrom_xyz=poses[f"positions_{i}"],
+            rotations=poses[f"rotations_{i}"],
         )
+        for i, species in enumerate(document["species"])
+    )
     specimen = Specimen(
         run=document["run"],
         size_angstrom_xyz=tuple(document["size_angstrom_xyz"]),

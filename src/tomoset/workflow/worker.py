@@ -20,7 +20,7 @@ from tomoset.workflow.plan import PlannedStep, make_plan
 from tomoset.workflow.processes import end_with_parent
 from tomoset.workflow.progress import QueueProgress
 from tomoset.workflow.raw_files import read_raw
-from tomoset.workflow.recipe import Recipe, read_recipe
+from tomoset.workflow.recipe import Recipe, read_recipe_file
 from tomoset.workflow.records import StepRecord, write_record
 from tomoset.workflow.scratch import scratch_allocator
 from tomoset.workflow.steps import StepContext
@@ -92,7 +92,7 @@ def _run_chain(layout: ProjectLayout, run: str, share: Share, queue: Any) -> Run
 
 
 def _run_missing_steps(layout: ProjectLayout, run: str, share: Share, queue: Any, records: list[StepRecord]) -> None:
-    recipe = read_recipe(layout.recipe.read_text("utf-8"), origin=layout.recipe.name)
+    recipe = read_recipe_file(layout.recipe)
     with scratch_allocator(layout.scratch) as allocate:
         resources = Resources(
             device=share.device, workers=share.threads, memory_gib=share.memory_gib, allocate=allocate
