@@ -27,9 +27,7 @@ def project(tmp_path: Path) -> ProjectLayout:
 
 def _start(layout: ProjectLayout) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tomoset", "run", str(layout.root), "--until", "movies", "--workers", "2"]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def _workers(session: int) -> list[int]:
