@@ -160,6 +160,15 @@ def test_padding_before_the_volume_has_negative_positions():
     np.testing.assert_allclose(cropped.positions_angstrom_xyz(index), [[240, 180, 0], [0, -60, -20]])
 
 
+@pytest.mark.parametrize(("voxel", "wanted"), [(18.0, 20.0), (12.0, 40.0 / 3.0), (7.0, 11.0), (10.0, 13.0)])
+def test_any_pair_of_voxel_sizes_can_be_cropped(voxel, wanted):
+    """Ratios such as 9/10 and 7/8 hold primes that no quick transform length has."""
+    rng = np.random.default_rng(2)
+    cropped = crop_to_voxel_size(rng.standard_normal((20, 33, 47)).astype(np.float32), voxel, wanted)
+    assert cropped.voxel_size_angstrom == pytest.approx(wanted, rel=0.07)
+    assert all(n % 2 == 0 for n in cropped.volume_zyx.shape)
+
+
 def test_ratios_are_small_integers():
     assert cropping_ratio(10.0, 40 / 3) == pytest.approx(3 / 4)
     assert cropping_ratio(10.0, 20.0) == pytest.approx(1 / 2)

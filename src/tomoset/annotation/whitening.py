@@ -96,11 +96,11 @@ def crop_to_voxel_size(
 
 
 def _blocks(length: int, p: int, q: int) -> int:
-    """Smallest m with q·m ≥ length and p·m even and quick to transform."""
+    """Smallest m with q·m ≥ length, p·m even, and m (not p·m: p may be 7) a product of 2, 3 and 5."""
     from scipy import fft
 
     m = -(-length // q)
-    while (p * m) % 2 or fft.next_fast_len(p * m, real=True) != p * m:
+    while (p * m) % 2 or fft.next_fast_len(m, real=True) != m:
         m += 1
     return m
 
