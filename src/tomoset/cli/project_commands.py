@@ -60,6 +60,7 @@ def init(
     assign: list[str] = typer.Option([], "--set", help="Override, e.g. specimen.thickness_angstrom=1500."),
 ) -> None:
     """Make a project: from a recipe (simulated) or from movies."""
+    from tomoset.errors import ParameterError
     from tomoset.workflow.project import MovieOptions, create_imported_project, create_simulated_project
 
     if movies:
@@ -76,6 +77,20 @@ def init(
         for note in notes:
             typer.echo(f"note: {note}")
     else:
+        given = {
+            "--gain": gain,
+            "--frames": frames,
+            "--pixel-size": pixel_size,
+            "--voltage": voltage,
+            "--dose-per-tilt": dose_per_tilt,
+            "--tilt-axis": tilt_axis,
+        }
+        idle = [name for name, value in given.items() if value is not None]
+        if idle:
+            raise ParameterError(
+                f"expected {', '.join(idle)} together with --movies, found no --movies; "
+                "a simulated project takes its parameters from the recipe (--set)"
+            )
         layout = create_simulated_project(project, recipe, overrides=tuple(assign))
         typer.echo(
             f"{layout.root}: made; `tomoset plan {project}` shows what would run, `tomoset run {project}` does it"

@@ -1,19 +1,20 @@
 """Label a project's tomograms, with objects the recipe does not name yet."""
 
 import dataclasses
-import shutil
 from pathlib import Path
 
-from tomoset.errors import InputMissingError, TomosetError
+from tomoset.errors import InputMissingError, ParameterError, TomosetError
 from tomoset.formats.atomic import write_text_atomic
 from tomoset.formats.copick import write_config
+from tomoset.model import PickableObject
 from tomoset.structures import BUILT_IN_NAMES
 from tomoset.workflow.engine import run_project
 from tomoset.workflow.label_files import count_picks
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.molecules import load_structure
+from tomoset.workflow.molecules import keep_structure, load_structure
 from tomoset.workflow.plan import planned_runs
 from tomoset.workflow.progress import Monitor
+from tomoset.workflow.project_lock import project_lock
 from tomoset.workflow.recipe import ObjectSpec, Recipe, recipe_text
 
 __all__ = ["annotate_project"]
@@ -54,8 +55,9 @@ def annotate_project(
             f"({', '.join(BUILT_IN_NAMES)}) or NAME=FILE"
         )
     if extended != recipe:
-        write_text_atomic(layout.recipe, recipe_text(extended))
-        write_config(layout.copick_config, extended.pickable_objects(), name=recipe.name, description=recipe.title)
+        with project_lock(layout):  # a run under way must not see its recipe change
+            write_config(layout.copick_config, extended.pickable_objects(), name=recipe.name, description=recipe.title)
+            write_text_atomic(layout.recipe, recipe_text(extended))
     outcomes = run_project(layout.root, until="labels", workers=workers, monitor=monitor)
     errors = [str(outcome.error) for outcome in outcomes if outcome.error]
     if errors:
@@ -68,6 +70,11 @@ def _with_targets(layout: ProjectLayout, recipe: Recipe, targets: tuple[str, ...
     for target in targets:
         name, _, file = target.partition("=")
         if any(spec.name == name for spec in objects):
+            if file:
+                raise ParameterError(
+                    f"--target {target}: expected the name of a new object, found {name}, which the recipe has; "
+                    "choose another name, or change the object's structure in recipe.toml"
+                )
             continue
         objects.append(_new_object(layout, name, file, _COLORS[len(objects) % len(_COLORS)]))
     return dataclasses.replace(recipe, objects=tuple(objects))
@@ -79,15 +86,17 @@ def _new_object(layout: ProjectLayout, name: str, file: str, color: str) -> Obje
             f"--target {name}: expected an object of the recipe, a built-in model ({', '.join(BUILT_IN_NAMES)}) "
             "or NAME=FILE with a PDB or mmCIF file"
         )
-    structure = name
-    if file:
-        source = Path(file)
-        if not source.is_file():
-            raise InputMissingError(f"--target {name}: expected a PDB or mmCIF file, found no {source}")
-        folder = layout.root / "Structures"
-        folder.mkdir(exist_ok=True)
-        shutil.copy2(source, folder / source.name)
-        structure = f"Structures/{source.name}"
-    spec = ObjectSpec(name=name, structure=structure, radius_angstrom=1.0, color=color)
-    radius = load_structure(spec, layout.root).radius_angstrom
-    return dataclasses.replace(spec, radius_angstrom=round(radius, 1))
+    if not file:
+        return _sized(ObjectSpec(name=name, structure=name, radius_angstrom=1.0, color=color), layout.root)
+    source = Path(file)
+    if not source.is_file():
+        raise InputMissingError(f"--target {name}: expected a PDB or mmCIF file, found no {source}")
+    sized = _sized(ObjectSpec(name=name, structure=source.name, radius_angstrom=1.0, color=color), source.parent)
+    return dataclasses.replace(sized, structure=keep_structure(layout, source))
+
+
+def _sized(spec: ObjectSpec, folder: Path) -> ObjectSpec:
+    """The object with its structure's radius; a structure or name that cannot be used is found before it is kept."""
+    radius = round(load_structure(spec, folder).radius_angstrom, 1)
+    PickableObject(name=spec.name, label=1, radius_angstrom=radius)
+    return dataclasses.replace(spec, radius_angstrom=radius)

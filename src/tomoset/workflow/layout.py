@@ -38,6 +38,10 @@ class ProjectLayout:
         """Hidden root of the truth of simulated runs; processing never looks here."""
         return self.root / "GroundTruth"
 
+    def structure(self, name: str) -> Path:
+        """Copy of a structure file that an object looks like."""
+        return self.root / "Structures" / name
+
     def curation(self, run: str) -> Path:
         """What the rules measured of a run and would decide."""
         return self.root / "Curation" / f"{run}.json"

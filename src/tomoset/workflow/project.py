@@ -4,7 +4,6 @@ import dataclasses
 import difflib
 import glob
 import re
-import shutil
 from pathlib import Path
 
 from tomoset.errors import InputMissingError, OutputError, ParameterError, RecipeError
@@ -12,7 +11,7 @@ from tomoset.formats.atomic import atomic_path
 from tomoset.formats.copick import write_config
 from tomoset.structures import BUILT_IN_NAMES
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.molecules import load_structures
+from tomoset.workflow.molecules import keep_structure, load_structures
 from tomoset.workflow.plan import planned_runs
 from tomoset.workflow.raw_files import MovieOptions, RawPointer, read_pointed, write_pointer
 from tomoset.workflow.recipe import Recipe, load_recipe, read_recipe, read_recipe_file, recipe_text
@@ -81,7 +80,9 @@ def create_imported_project(
         If pixel sizes disagree, or a file is not what it should be.
     """
     # Path.glob takes no absolute pattern, which is what people type.
-    mdocs = [Path(name).resolve() for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+    names = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+    # Not resolved: the movies of a link to an mdoc lie beside the link, under the names that it has there.
+    mdocs = [Path(name).absolute() for name in names]
     if not mdocs:
         raise InputMissingError(f"--movies: expected SerialEM mdoc files, found none that match {pattern!r}")
     recipe = _import_recipe(root, recipe_name, overrides)
@@ -141,9 +142,16 @@ def require_runs(layout: ProjectLayout, recipe: Recipe, only: tuple[str, ...]) -
 def _new_root(root: Path) -> Path:
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise OutputError(f"{root} exists already and is not empty; name a new folder")
+    root = root.resolve()
     if root.is_dir():
-        root.rmdir()  # an empty folder is replaced by the finished project in one step
-    return root.resolve()
+        try:
+            root.rmdir()  # an empty folder is replaced by the finished project in one step
+        except OSError as error:
+            raise OutputError(
+                f"{root}: expected to replace this empty folder by the project, found {str(error.strerror).lower()}; "
+                "name a new folder inside it, or change the permissions of the folder it is in"
+            ) from error
+    return root
 
 
 def _import_recipe(root: Path, recipe_name: str, overrides: tuple[str, ...]) -> Recipe:
@@ -169,10 +177,7 @@ def _with_own_structures(layout: ProjectLayout, recipe: Recipe, recipe_folder: P
     for spec in recipe.objects:
         source = recipe_folder / spec.structure
         if spec.structure not in BUILT_IN_NAMES and source.is_file():
-            folder = layout.root / "Structures"
-            folder.mkdir(exist_ok=True)
-            shutil.copy2(source, folder / source.name)
-            objects.append(dataclasses.replace(spec, structure=f"Structures/{source.name}"))
+            objects.append(dataclasses.replace(spec, structure=keep_structure(layout, source)))
         else:
             objects.append(spec)
     return dataclasses.replace(recipe, objects=tuple(objects))

@@ -5,6 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tomoset.errors import InputMissingError
 from tomoset.formats.atomic import atomic_path, write_json_atomic
@@ -59,11 +60,11 @@ class RawPointer:
     def of(cls, mdoc: Path, options: MovieOptions) -> "RawPointer":
         """Pointer with absolute paths."""
         return cls(
-            mdoc=mdoc.resolve(),
+            mdoc=_absolute(mdoc),
             options=dataclasses.replace(
                 options,
-                gain=options.gain and options.gain.resolve(),
-                frames=options.frames and options.frames.resolve(),
+                gain=options.gain and _absolute(options.gain),
+                frames=options.frames and _absolute(options.frames),
             ),
         )
 
@@ -141,8 +142,8 @@ def _pointer_of(folder: Path) -> RawPointer:
     if path.is_file():
         document = read_json(path)
         with understood(path):
-            paths = {
-                key: (folder / document.pop(key)).resolve() for key in ("mdoc", "gain", "frames") if key in document
+            paths: dict[str, Any] = {
+                key: _absolute(folder / document.pop(key)) for key in ("mdoc", "gain", "frames") if key in document
             }
             mdoc = paths.pop("mdoc")
             return RawPointer(mdoc=mdoc, options=MovieOptions(**paths, **document))
@@ -151,6 +152,11 @@ def _pointer_of(folder: Path) -> RawPointer:
         raise InputMissingError(f"expected one .mdoc in {folder}, found {len(mdocs)}; simulate or import the movies")
     gain = folder / _GAIN
     return RawPointer(mdoc=mdocs[0], options=MovieOptions(gain=gain if gain.is_file() else None))
+
+
+def _absolute(path: Path) -> Path:
+    """Path without links among its folders; a link at its end stays, because movies are looked for beside it."""
+    return path.parent.resolve() / path.name
 
 
 def _fields(options: MovieOptions) -> dict[str, Path | float | None]:
