@@ -113,3 +113,12 @@ def test_two_structures_of_one_file_name(tomoset: Run, tmp_path: Path) -> None:
     assert code == 2
     assert "x.pdb" in error
     assert not (tmp_path / "p").exists()
+
+
+def test_a_table_in_a_pipe_is_whole(tomoset: Run, tmp_path: Path) -> None:
+    project = tmp_path / "p"
+    assert tomoset("init", project, "--recipe", "tiny")[0] == 0
+    _, out, _ = tomoset("plan", project)
+    assert out.count("never ran") == 7
+    assert "…" not in out
+    assert all(len(line) < 80 for line in out.splitlines())

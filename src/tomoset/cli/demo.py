@@ -42,7 +42,7 @@ def run_demo(out: Path, *, seed: int = 1, workers: int = 2) -> Path:
     """
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     started = time.perf_counter()
     root = out / "project"
     if not ProjectLayout(root).recipe.is_file():

@@ -8,6 +8,8 @@ import typer
 
 __all__ = ["register"]
 
+_WIDER_THAN_ANY_ROW = 1000
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
@@ -205,10 +207,12 @@ def check(
 def _table(header: list[str], rows: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in header:
-        table.add_column(name, no_wrap=name != header[-1])
+        table.add_column(name, no_wrap=True)
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    Console(highlight=False).print(table)
+        table.add_row(*(Text(str(cell)) for cell in row))
+    # Cutting cells to a narrow terminal, or to a pipe's make-believe 80 columns, would hide what was asked for.
+    Console(highlight=False, width=_WIDER_THAN_ANY_ROW).print(table, crop=False, soft_wrap=True)

@@ -7,6 +7,7 @@ import numpy as np
 from tomoset.benchmark.processing import ProcessingAccuracy
 from tomoset.ctf import CtfParams, ctf_curve
 from tomoset.model import SeriesTruth, TiltSeries
+from tomoset.report.pictures import save_picture
 
 __all__ = ["draw_alignment", "draw_ctf", "draw_motion"]
 
@@ -37,7 +38,7 @@ def draw_motion(path: Path, series: TiltSeries, truth: SeriesTruth | None) -> No
         ms=3,
     )
     right.set(xlabel="tilt, °", ylabel="path length, Å", title="motion of each movie", ylim=(0, None))
-    figure.savefig(path, dpi=110)
+    save_picture(path, figure, dpi=110)
 
 
 def draw_ctf(path: Path, series: TiltSeries, params: CtfParams, truth: SeriesTruth | None) -> None:
@@ -62,7 +63,7 @@ def draw_ctf(path: Path, series: TiltSeries, params: CtfParams, truth: SeriesTru
         right.plot(series.nominal_tilt_deg, truth.defocus_angstrom / 1e4, "k_", ms=8, label="truth")
     right.set(xlabel="tilt, °", ylabel="defocus, µm", title="defocus of each tilt")
     right.legend(fontsize=7)
-    figure.savefig(path, dpi=110)
+    save_picture(path, figure, dpi=110)
 
 
 def draw_alignment(path: Path, series: TiltSeries, accuracy: ProcessingAccuracy | None) -> None:
@@ -88,4 +89,4 @@ def draw_alignment(path: Path, series: TiltSeries, accuracy: ProcessingAccuracy 
         right.axhline(0, color="0.6", lw=0.8)
         right.set(xlabel="tilt, °", ylabel="error, Å", title="against the truth, gauge removed")
         right.legend(fontsize=7)
-    figure.savefig(path, dpi=110)
+    save_picture(path, figure, dpi=110)

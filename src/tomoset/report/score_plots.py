@@ -7,6 +7,7 @@ import numpy as np
 
 from tomoset.benchmark import Confusion
 from tomoset.model import PickableObject, Score
+from tomoset.report.pictures import save_picture
 
 __all__ = ["draw_confusion", "draw_precision_recall"]
 
@@ -26,7 +27,7 @@ def draw_precision_recall(path: Path, score: Score, objects: Sequence[PickableOb
         axes.plot([item.recall], [item.precision], "o", color=color, ms=7)
     axes.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1.03), ylim=(-0.02, 1.03))
     axes.legend(fontsize=8, loc="lower left")
-    figure.savefig(path, dpi=110)
+    save_picture(path, figure, dpi=110)
 
 
 def draw_confusion(path: Path, confusion: Confusion) -> None:
@@ -45,4 +46,4 @@ def draw_confusion(path: Path, confusion: Confusion) -> None:
         if n:
             color = "white" if n > counts.max() / 2 else "black"
             axes.text(j, i, str(n), ha="center", va="center", fontsize=9, color=color)
-    figure.savefig(path, dpi=110)
+    save_picture(path, figure, dpi=110)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.model import Labels, PickableObject, Tomogram
+from tomoset.report.pictures import save_picture
 
 __all__ = ["best_height_index", "draw_section", "slab_mean"]
 
@@ -92,7 +93,7 @@ def draw_section(
     where = f"{tomogram.run}, XY, z = {height * voxel / 10:.0f} nm, {slab_angstrom / 10:.0f} nm slab"
     top.set_title(title or where, fontsize=10)
     bottom.set_title("XZ through the middle", fontsize=8)
-    figure.savefig(path, dpi=90)
+    save_picture(path, figure, dpi=90)
     return height
 
 

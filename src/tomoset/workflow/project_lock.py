@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO
+from io import FileIO
 
 from tomoset.errors import OutputError
 from tomoset.workflow.layout import ProjectLayout
@@ -30,7 +30,7 @@ def project_lock(layout: ProjectLayout) -> Iterator[None]:
         If another process holds it, or the project cannot be written.
     """
     try:
-        stream = layout.lock.open("a+", encoding="utf-8")
+        stream = layout.lock.open("a+b", buffering=0)  # a buffer would meet a full disk once more on closing
     except OSError as error:
         raise OutputError(
             f"{layout.root}: expected a project that can be written, found {(error.strerror or str(error)).lower()}; "
@@ -47,12 +47,12 @@ def project_lock(layout: ProjectLayout) -> Iterator[None]:
                 _name_holder(stream, "")
 
 
-def _acquire(stream: IO[str], layout: ProjectLayout) -> None:
+def _acquire(stream: FileIO, layout: ProjectLayout) -> None:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         stream.seek(0)
-        holder = stream.read().strip() or "another process"
+        holder = stream.read().decode(errors="replace").strip() or "another process"
         raise OutputError(
             f"{layout.root}: expected to compute in this project alone, found {holder} at work in it; "
             "wait until that has ended (or end it) and run again"
@@ -62,7 +62,6 @@ def _acquire(stream: IO[str], layout: ProjectLayout) -> None:
             raise
 
 
-def _name_holder(stream: IO[str], holder: str) -> None:
+def _name_holder(stream: FileIO, holder: str) -> None:
     stream.truncate(0)
-    stream.write(holder)
-    stream.flush()
+    stream.write(holder.encode())
