@@ -65,8 +65,8 @@ def test_no_worker_outlives_an_ended_run(project: ProjectLayout, how: signal.Sig
         run.send_signal(how)
     _, error = run.communicate(timeout=20)
     assert run.returncode == code
-    assert "Traceback" not in error
-    if how != signal.SIGKILL:
+    if how != signal.SIGKILL:  # a worker that was just being started cannot help complaining when its parent is gone
+        assert "Traceback" not in error
         assert "same command goes on" in error
         assert not list(project.root.rglob("*.partial"))
         assert not project.scratch.exists()
