@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 def annotate(
     project: Path = typer.Argument(..., help="The project."),
     method: str = typer.Option("templates", help="How: templates."),
-    target: list[str] = typer.Option([], help="Only this object (repeat for more); default all of the recipe."),
+    target: list[str] = typer.Option(
+        [], help="Add an object: a built-in model, NAME=FILE.pdb[:D7]."
+    ),
     workers: int = typer.Option(0, help="Processor cores to use; 0 = all."),
 ) -> None:
     """Label the particles of every tomogram."""
@@ -45,10 +47,14 @@ def score(
     session: str = typer.Option("templates", help="Which round (copick session_id)."),
     as_json: bool = typer.Option(False, "--json", help="Machine-readable."),
 ) -> None:
-    """Score picks against the truth: one-to-one F1, CZII F4, average precision, localisation."""
-    from tomoset.workflow.scoring import score_document, score_project, score_table
+    """Score picks against the truth: one-to-one F1, CZII F4, average precision, localisation.
 
-    result = score_project(predicted, truth, user=user, session=session)
+    The scores of a simulated project against its own truth are kept in the project, where the report shows them.
+    """
+    from tomoset.workflow.scoring import score_and_save, score_document, score_project, score_table
+
+    is_own_truth = truth.resolve() == (predicted / "GroundTruth").resolve()
+    result = (score_and_save if is_own_truth else score_project)(predicted, truth, user=user, session=session)
     typer.echo(json.dumps(score_document(result), indent=1) if as_json else score_table(result))
 
 

@@ -161,7 +161,8 @@ def _scored(layout: ProjectLayout) -> ScoredProject | None:
     if not layout.score.is_file():
         return None
     document = json.loads(layout.score.read_text("utf-8"))
-    return score_project(layout.root, layout.ground_truth) if document["runs"] else None
+    user, session = document["predicted_by"], document["session"]
+    return score_project(layout.root, layout.ground_truth, user=user, session=session) if document["runs"] else None
 
 
 def _draw_scores(layout: ProjectLayout, scored: ScoredProject) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tomoset.errors import InputMissingError, ParameterError, TomosetError
 from tomoset.formats.atomic import write_text_atomic
 from tomoset.formats.copick import write_config
+from tomoset.geometry import point_group
 from tomoset.model import PickableObject
 from tomoset.structures import BUILT_IN_NAMES
 from tomoset.workflow.engine import run_project
@@ -33,8 +34,9 @@ def annotate_project(
     layout : ProjectLayout
     recipe : Recipe
     targets : tuple of str
-        Objects to add to the recipe when it lacks them: built-in models by name, or ``NAME=FILE`` with a PDB or mmCIF
-        file. All objects of the recipe are searched together, because their scores compete.
+        Objects to add to the recipe when it lacks them: built-in models by name, ``NAME=FILE`` with a PDB or mmCIF
+        file, or ``NAME=FILE:D7`` where it has a symmetry (the search is the quicker for it). All objects of the
+        recipe are searched together, because their scores compete.
     workers : int
     monitor : Monitor
 
@@ -88,11 +90,20 @@ def _new_object(layout: ProjectLayout, name: str, file: str, color: str) -> Obje
         )
     if not file:
         return _sized(ObjectSpec(name=name, structure=name, radius_angstrom=1.0, color=color), layout.root)
-    source = Path(file)
+    source, symmetry = _split_symmetry(file)
     if not source.is_file():
         raise InputMissingError(f"--target {name}: expected a PDB or mmCIF file, found no {source}")
-    sized = _sized(ObjectSpec(name=name, structure=source.name, radius_angstrom=1.0, color=color), source.parent)
+    spec = ObjectSpec(name=name, structure=source.name, symmetry=symmetry, radius_angstrom=1.0, color=color)
+    sized = _sized(spec, source.parent)
     return dataclasses.replace(sized, structure=keep_structure(layout, source))
+
+
+def _split_symmetry(file: str) -> tuple[Path, str]:
+    """``path.pdb:D7`` is a file and its point group; a path that exists as it is written has none."""
+    path, separator, symmetry = file.rpartition(":")
+    if not separator or Path(file).is_file():
+        return Path(file), "C1"
+    return Path(path), point_group(symmetry).name
 
 
 def _sized(spec: ObjectSpec, folder: Path) -> ObjectSpec:

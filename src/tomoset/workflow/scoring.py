@@ -11,7 +11,7 @@ from tomoset.errors import InputMissingError
 from tomoset.formats.atomic import write_json_atomic
 from tomoset.formats.copick import write_config
 from tomoset.model import Labels, PickableObject, Score
-from tomoset.workflow.label_files import find_voxel_sizes, load_labels, save_labels
+from tomoset.workflow.label_files import labeled_voxel_size, load_labels, save_labels
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.tomogram_files import load_tomogram
 from tomoset.workflow.truth_files import load_truth
@@ -71,7 +71,7 @@ def score_project(
         truth = load_truth(truth_root / run)
         objects = truth.objects
         names = tuple(item.name for item in objects)
-        tomogram = load_tomogram(layout, run, find_voxel_sizes(layout, run)[0])
+        tomogram = load_tomogram(layout, run, labeled_voxel_size(layout, run, user, session, names))
         predicted.append(load_labels(layout, run, user, session, names, tomogram.grid.voxel_size_angstrom))
         truths.append(truth_labels(truth, tomogram))
     if not any(len(picks) for labels in predicted for picks in labels.picks):
@@ -88,9 +88,14 @@ def score_project(
     )
 
 
-def score_and_save(project: Path, truth_root: Path) -> ScoredProject:
-    """Score a simulated project; write ``score.json`` and the truth as a copick project of its own."""
-    scored = score_project(project, truth_root)
+def score_and_save(
+    project: Path, truth_root: Path, *, user: str = "tomoset", session: str = "templates"
+) -> ScoredProject:
+    """Score a simulated project; write ``score.json`` and the truth as a copick project of its own.
+
+    Arguments and errors are those of :func:`score_project`.
+    """
+    scored = score_project(project, truth_root, user=user, session=session)
     layout = ProjectLayout(project)
     write_json_atomic(layout.score, score_document(scored))
     truth_layout = ProjectLayout(truth_root)
@@ -110,6 +115,7 @@ def score_document(scored: ScoredProject) -> dict[str, Any]:
     result = scored.score
     return {
         "predicted_by": result.predicted_by,
+        "session": scored.predicted[0].session,
         "metric_version": result.metric_version,
         "runs": list(result.runs),
         "czii_f4": _finite(result.czii),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen
+from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen, structures
 from tomoset.model import Progress, Resources, stream
 from tomoset.release import write_aretomo_alignment, write_imod_alignment
 from tomoset.workflow import label_files, raw_files, tomogram_files
@@ -13,7 +13,7 @@ from tomoset.workflow.curation_files import save_curation
 from tomoset.workflow.keys import raw_fingerprint
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import load_structures, templates
-from tomoset.workflow.recipe import Recipe
+from tomoset.workflow.recipe import ObjectSpec, Recipe
 from tomoset.workflow.series_files import load_series, save_images, save_series
 from tomoset.workflow.truth_files import save_truth
 
@@ -57,29 +57,31 @@ class Step:
 
 
 def _simulate(context: StepContext) -> list[Path]:
-    recipe, layout, run = context.recipe, context.layout, context.run
+    recipe, layout, run = _simulated(context.recipe), context.layout, context.run
     if recipe.specimen is None or recipe.microscope is None:
         raise ValueError("a step of simulation was planned for a recipe that simulates nothing")
-    structures = load_structures(recipe, layout.root)
+    molecules = load_structures(recipe, layout.root)
     size_xy = microscope.field_of_view_size_xy_angstrom(recipe.microscope, recipe.specimen.thickness_angstrom)
     content = specimen.make_specimen(
         run,
         recipe.specimen,
         size_xy_angstrom=size_xy,
-        structures=structures,
+        structures=molecules,
         rng=stream(recipe.seed, "specimen", run),
         progress=context.progress,
     )
     movies, truth = microscope.image(
         content,
-        structures,
+        molecules,
         recipe.microscope,
         seed=recipe.seed,
         resources=context.resources,
         progress=context.progress,
     )
     raw = raw_files.write_raw(layout.raw_run(run), movies, context.resources, context.progress)
-    truth_paths = save_truth(layout.truth(run), replace(truth, objects=recipe.pickable_objects()))
+    # The recipe's radii and labels, not those that the microscope derives from the structures.
+    objects = tuple(item for item in context.recipe.pickable_objects() if item.name in molecules)
+    truth_paths = save_truth(layout.truth(run), replace(truth, objects=objects))
     return [raw, *truth_paths]
 
 
@@ -142,12 +144,32 @@ def _annotate(context: StepContext) -> list[Path]:
     return label_files.save_labels(layout, labels)
 
 
+def _appearance(spec: ObjectSpec) -> dict[str, Any]:
+    """What of an object changes a result: neither its colour nor its identifier does."""
+    return {
+        "name": spec.name,
+        "structure": spec.structure,
+        "symmetry": spec.symmetry,
+        "radius_angstrom": spec.radius_angstrom,
+    }
+
+
+def _simulated(recipe: Recipe) -> Recipe:
+    """The recipe with the objects that the specimen holds only: others may be added without simulating again."""
+    species = set() if recipe.specimen is None else {component.species for component in recipe.specimen.components}
+    return replace(recipe, objects=tuple(spec for spec in recipe.objects if spec.name in species))
+
+
+def _simulated_molecules(recipe: Recipe) -> list[dict[str, Any]]:
+    return [_appearance(spec) for spec in _simulated(recipe).objects]
+
+
 STEPS = (
     Step(
         name="simulate",
         noun="movies",
-        version=f"{specimen.STAGE_VERSION}.{microscope.STAGE_VERSION}",
-        params=lambda r: {"specimen": r.specimen, "microscope": r.microscope, "objects": r.objects},
+        version=f"{structures.STAGE_VERSION}.{specimen.STAGE_VERSION}.{microscope.STAGE_VERSION}",
+        params=lambda r: {"specimen": r.specimen, "microscope": r.microscope, "molecules": _simulated_molecules(r)},
         execute=_simulate,
     ),
     Step(name="motion", noun="images", version=motion.STAGE_VERSION, params=lambda r: r.motion, execute=_motion),
@@ -176,8 +198,8 @@ STEPS = (
     Step(
         name="annotate",
         noun="labels",
-        version=annotation.STAGE_VERSION,
-        params=lambda r: {"templates": r.annotation, "objects": r.objects},
+        version=f"{structures.STAGE_VERSION}.{annotation.STAGE_VERSION}",
+        params=lambda r: {"templates": r.annotation, "molecules": [_appearance(spec) for spec in r.objects]},
         execute=_annotate,
     ),
 )
