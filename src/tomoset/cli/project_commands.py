@@ -181,8 +181,12 @@ def status(
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
         return
-    header = ["run", "done", "tilts used", "motion Å", "defocus µm", "axis °", "error Å", "verdict", "picks"]
+    header = ["run", "done", "tilts used", "motion Å", "defocus µm", "axis °", "error Å", "verdict"]
     _table(header, [row.cells() for row in rows])
+    names = sorted({name for row in rows for name in row.picks})
+    if names:
+        typer.echo()
+        _table(["picks", *names], [[row.run, *(str(row.picks.get(name, 0)) for name in names)] for row in rows])
 
 
 def check(

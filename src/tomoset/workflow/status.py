@@ -62,7 +62,6 @@ class RunStatus:
             _text(self.tilt_axis_deg, "{:.2f}"),
             _text(self.alignment_error_angstrom, "{:.1f}"),
             self.verdict or "–",
-            "\n".join(f"{n} {name}" for name, n in self.picks.items()) or "–",
         ]
 
 
