@@ -19,9 +19,12 @@ def release(
     formats: str = typer.Option("copick,mrc,star,imod,aretomo", help="Layouts to write, separated by commas."),
 ) -> None:
     """Write the published dataset: curated runs only, with licence, methods and checksums."""
+    from tomoset.workflow.progress import terminal_progress
     from tomoset.workflow.releasing import release_project
 
-    released = release_project(project, out, tuple(part.strip() for part in formats.split(",") if part.strip()))
+    wanted = tuple(part.strip() for part in formats.split(",") if part.strip())
+    with terminal_progress("release") as progress:
+        released = release_project(project, out, wanted, progress=progress)
     typer.echo(f"{out}: {len(released.runs)} tomograms, {len(released.files)} files, {', '.join(released.formats)}")
     for run, reason in released.rejected.items():
         typer.echo(f"left out {run}: {reason}")
@@ -30,5 +33,8 @@ def release(
 def report(project: Path = typer.Argument(..., help="The project.")) -> None:
     """Draw the project: pictures, motion, CTF, alignment, scores, as one HTML page."""
     from tomoset.report import write_report
+    from tomoset.workflow.progress import terminal_progress
 
-    typer.echo(f"report: {write_report(project)}")
+    with terminal_progress("report") as progress:
+        page = write_report(project, progress=progress)
+    typer.echo(f"report: {page}")

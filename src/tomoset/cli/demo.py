@@ -7,7 +7,7 @@ from tomoset.errors import TomosetError
 from tomoset.report import write_report
 from tomoset.workflow.engine import run_project
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.progress import TerminalMonitor
+from tomoset.workflow.progress import TerminalMonitor, terminal_progress
 from tomoset.workflow.project import create_simulated_project, open_project
 from tomoset.workflow.releasing import release_project
 from tomoset.workflow.scoring import score_and_save, score_table
@@ -53,12 +53,12 @@ def run_demo(out: Path, *, seed: int = 1, workers: int = 2) -> Path:
     errors = [str(outcome.error) for outcome in outcomes if outcome.error]
     if errors:
         raise TomosetError("\n\n".join(errors))
-    console.print("releasing, scoring, drawing …")
-    if not (out / "release").exists():
-        release_project(layout.root, out / "release", _FORMATS)
-    score = score_and_save(layout.root, layout.ground_truth)
-    page = write_report(layout.root)
+    with terminal_progress("demo") as progress:
+        if not (out / "release").exists():
+            release_project(layout.root, out / "release", _FORMATS, progress=progress)
+        score = score_and_save(layout.root, layout.ground_truth)
+        page = write_report(layout.root, progress=progress)
     console.print(score_table(score))
-    console.print(f"\nproject  {root}\nrelease  {out / 'release'}\nreport   {page}")
+    console.print(f"\nproject  {root}\nrelease  {out / 'release'}\nreport   {root / page.relative_to(layout.root)}")
     console.print(f"{time.perf_counter() - started:.0f} s")
     return page

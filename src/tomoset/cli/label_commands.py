@@ -17,9 +17,7 @@ def register(app: typer.Typer) -> None:
 def annotate(
     project: Path = typer.Argument(..., help="The project."),
     method: str = typer.Option("templates", help="How: templates."),
-    target: list[str] = typer.Option(
-        [], help="Add an object: a built-in model, NAME=FILE.pdb[:D7]."
-    ),
+    target: list[str] = typer.Option([], help="Add an object: a built-in model, NAME=FILE.pdb[:D7]."),
     workers: int = typer.Option(0, help="Processor cores to use; 0 = all."),
 ) -> None:
     """Label the particles of every tomogram."""

@@ -9,7 +9,7 @@ from typing import Any
 from tomoset.benchmark.processing import ProcessingAccuracy, measure_processing
 from tomoset.errors import InputMissingError
 from tomoset.formats.atomic import write_text_atomic
-from tomoset.model import SeriesTruth, TiltSeries
+from tomoset.model import Progress, SeriesTruth, Silent, TiltSeries
 from tomoset.report.processing_plots import draw_alignment, draw_ctf, draw_motion
 from tomoset.report.score_plots import draw_confusion, draw_precision_recall
 from tomoset.report.sections import draw_section
@@ -40,13 +40,14 @@ class _RunSection:
     steps: list[dict[str, Any]]
 
 
-def write_report(root: Path) -> Path:
+def write_report(root: Path, *, progress: Progress | None = None) -> Path:
     """Draw a project as ``Report/index.html``; runs that are not finished show what there is.
 
     Parameters
     ----------
     root : Path
         The project.
+    progress : Progress, optional
 
     Returns
     -------
@@ -62,7 +63,10 @@ def write_report(root: Path) -> Path:
 
     layout, recipe = open_project(root)
     layout.report.mkdir(parents=True, exist_ok=True)
-    sections = [_run_section(layout, recipe, run) for run in planned_runs(layout, recipe)]
+    runs, sections = planned_runs(layout, recipe), []
+    for run in runs:
+        sections.append(_run_section(layout, recipe, run))
+        (progress or Silent()).step("draw", len(sections), len(runs))
     if not any(section.pictures for section in sections):
         raise InputMissingError(f"expected at least one processed run in {root}, found none; `tomoset run` makes them")
     scored = _scored(layout)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from multiprocessing.managers import SyncManager
 from typing import Any, Protocol
 
+from tomoset.model import Progress
 from tomoset.workflow.processes import end_with_parent, spare_children_from_interrupts
 
-__all__ = ["Monitor", "QueueProgress", "QuietMonitor", "TerminalMonitor"]
+__all__ = ["Monitor", "QueueProgress", "QuietMonitor", "TerminalMonitor", "terminal_progress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +84,7 @@ class TerminalMonitor:
     @contextmanager
     def watch(self, chains: dict[str, tuple[str, ...]]) -> Iterator[Any]:
         """Draw one bar a run."""
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        bars = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not sys.stderr.isatty(),
-            speed_estimate_period=120,
-        )
+        bars = _bars(self._console)
         self._chains = chains
         self._bars = bars
         self._tasks = {run: bars.add_task(f"{run}  waiting", total=float(len(steps))) for run, steps in chains.items()}
@@ -125,6 +113,44 @@ class TerminalMonitor:
             completed=self._finished[run] + fraction,
             description=f"{run}  {message.stage}{detail}",
         )
+
+
+@contextmanager
+def terminal_progress(title: str) -> Iterator[Progress]:
+    """Yield a :class:`tomoset.model.Progress` that draws one bar with the time left, for work in this process."""
+    from rich.console import Console
+
+    with _bars(Console(stderr=True, highlight=False)) as bars:
+        yield _OneBar(bars, title)
+
+
+class _OneBar:
+    """One bar; a new word for the work starts it again."""
+
+    def __init__(self, bars: Any, title: str) -> None:
+        self._bars, self._title = bars, title
+        self._task = bars.add_task(title, total=None)
+
+    def step(self, what: str, done: int, total: int) -> None:
+        self._bars.update(self._task, description=f"{self._title} · {what}", completed=done, total=total)
+
+
+def _bars(console: Any) -> Any:
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    return Bars(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not sys.stderr.isatty(),
+        speed_estimate_period=120,
+    )
 
 
 @contextmanager
