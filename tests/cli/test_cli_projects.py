@@ -1,11 +1,13 @@
 """Projects as people make, move and extend them."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tomoset.workflow.plan import make_plan
 from tomoset.workflow.project import open_project
 from tomoset.workflow.raw_files import read_raw
 
@@ -122,3 +124,23 @@ def test_a_table_in_a_pipe_is_whole(tomoset: Run, tmp_path: Path) -> None:
     assert out.count("never ran") == 7
     assert "…" not in out
     assert all(len(line) < 80 for line in out.splitlines())
+
+
+def test_an_object_that_is_only_searched_for_does_not_simulate_anew(tomoset: Run, tmp_path: Path) -> None:
+    project = tmp_path / "p"
+    assert tomoset("init", project, "--recipe", "tiny")[0] == 0
+    layout, recipe = open_project(project)
+    keys = {planned.step.name: planned.key for planned in make_plan(layout, recipe)}
+    more = dataclasses.replace(recipe.objects[0], name="decoy", structure="proteasome")
+    extended = dataclasses.replace(recipe, objects=(*recipe.objects, more))
+    changed = {p.step.name for p in make_plan(layout, extended) if p.key != keys[p.step.name]}
+    assert changed == {"annotate"}
+
+
+def test_unknown_layouts_are_named_first(tomoset: Run, tmp_path: Path) -> None:
+    project = tmp_path / "p"
+    assert tomoset("init", project, "--recipe", "tiny")[0] == 0
+    for formats in ("nonsense", ""):
+        code, _, error = tomoset("release", project, tmp_path / "r", "--formats", formats)
+        assert code == 2
+        assert "--formats: expected some of copick" in error

@@ -22,7 +22,7 @@ def release(
     from tomoset.workflow.progress import terminal_progress
     from tomoset.workflow.releasing import release_project
 
-    wanted = tuple(part.strip() for part in formats.split(",") if part.strip())
+    wanted = tuple(dict.fromkeys(part.strip() for part in formats.split(",") if part.strip()))
     with terminal_progress("release") as progress:
         released = release_project(project, out, wanted, progress=progress)
     typer.echo(f"{out}: {len(released.runs)} tomograms, {len(released.files)} files, {', '.join(released.formats)}")

@@ -46,9 +46,6 @@ def release_project(root: Path, out: Path, formats: tuple[str, ...], *, progress
     runs = planned_runs(layout, recipe)
     left_out = {**_unfinished(layout, recipe), **_rejected(layout, runs)}
     ready = [run for run in runs if run not in left_out]
-    if not ready:
-        reasons = "; ".join(f"{run}: {reason}" for run, reason in left_out.items()) or "there are no runs"
-        raise InputMissingError(f"expected at least one curated tomogram to release, found none ({reasons})")
     info = ReleaseInfo(
         name=recipe.name,
         title=recipe.title,
@@ -61,6 +58,9 @@ def release_project(root: Path, out: Path, formats: tuple[str, ...], *, progress
         rejected=left_out,
         is_simulated=recipe.is_simulated,
     )
+    if not ready:
+        reasons = "; ".join(f"{run}: {reason}" for run, reason in left_out.items()) or "there are no runs"
+        raise InputMissingError(f"expected at least one curated tomogram to release, found none ({reasons})")
     return write_release(out, info, _gather(layout, recipe, ready), n_runs=len(ready), progress=progress or Silent())
 
 
