@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tomoset.benchmark.processing import ProcessingAccuracy, measure_processing
-from tomoset.errors import InputMissingError
+from tomoset.errors import FormatError, InputMissingError
 from tomoset.formats.atomic import write_text_atomic
 from tomoset.model import Progress, SeriesTruth, Silent, TiltSeries
 from tomoset.report.processing_plots import draw_alignment, draw_ctf, draw_motion
@@ -162,11 +162,17 @@ def _step_costs(layout: ProjectLayout, recipe: Recipe, run: str) -> list[dict[st
 
 
 def _scored(layout: ProjectLayout) -> ScoredProject | None:
+    """The score that was kept last, computed again with what its pictures need; None where there is none."""
     if not layout.score.is_file():
         return None
-    document = json.loads(layout.score.read_text("utf-8"))
-    user, session = document["predicted_by"], document["session"]
-    return score_project(layout.root, layout.ground_truth, user=user, session=session) if document["runs"] else None
+    try:
+        document = json.loads(layout.score.read_text("utf-8"))
+        user, session = document["predicted_by"], document["session"]
+    except (ValueError, KeyError) as error:
+        raise FormatError(
+            f"{layout.score.name}: expected the scores of `tomoset score`, found {error!r}; score the project again"
+        ) from error
+    return score_project(layout.root, layout.ground_truth, user=user, session=session)
 
 
 def _draw_scores(layout: ProjectLayout, scored: ScoredProject) -> dict[str, str]:
