@@ -92,7 +92,7 @@ def _add_pages(app: "FastAPI", view: ProjectView, token: str) -> None:
                 "run": status.run,
                 "cells": status.cells()[1:7],
                 "verdict": _verdict_text(status.verdict, verdicts.get(status.run)),
-                "picks": status.cells()[8],
+                "picks": ", ".join(f"{n} {name}" for name, n in status.picks.items()) or "–",
                 "has_tomogram": view.has_tomogram(status.run),
             }
             for status in view.status()

@@ -2,11 +2,11 @@
 
 import dataclasses
 import getpass
-import json
 from typing import Any, Literal
 
 from tomoset.curation import REASONS, CurationEvent, CurationLog, Verdict
 from tomoset.errors import ParameterError
+from tomoset.workflow.curation_files import load_suggestion
 from tomoset.workflow.layout import ProjectLayout
 
 __all__ = ["author_name", "current_verdicts", "record_verdict", "verdict_facts"]
@@ -29,12 +29,11 @@ def current_verdicts(layout: ProjectLayout) -> dict[str, Verdict]:
 
 def verdict_facts(layout: ProjectLayout, run: str) -> dict[str, Any]:
     """What the rules suggest, what people said, and the words for reasons."""
-    suggested = layout.root / "Curation" / f"{run}.json"
-    suggestion = json.loads(suggested.read_text("utf-8"))["suggestion"] if suggested.is_file() else None
+    suggestion = load_suggestion(layout, run)
     events = [_event_facts(e) for e in _log(layout).events(run)] if _has_log(layout) else []
     verdict = current_verdicts(layout).get(run)
     return {
-        "suggestion": suggestion and {"verdict": suggestion["verdict"], "reason": suggestion["reason"]},
+        "suggestion": suggestion and {"verdict": suggestion.verdict, "reason": suggestion.reason},
         "verdict": verdict
         and {"verdict": verdict.verdict, "reason": verdict.reason, "who": verdict.who, "at": verdict.at},
         "events": events,
