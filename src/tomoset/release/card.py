@@ -9,7 +9,7 @@ _LAYOUT = {
     "copick": "`copick/`: copick filesystem project (OME-Zarr 0.4 tomograms, picks in Å; start copick's tools in it)",
     "mrc": "`mrc/RUN/`: tomogram and aligned tilt series as MRC2014",
     "star": "`relion/`: RELION-5 tilt series, tomograms and particles (coordinates centred on size / 2)",
-    "imod": "`imod/RUN/`: `.xf`, `.tlt`, `.rawtlt` of the alignment",
+    "imod": "`imod/RUN/`: `.xf`, `.tlt`, `.xtilt` and `.rawtlt` of the alignment",
     "aretomo": "`aretomo/RUN.aln`: the alignment as AreTomo writes it",
 }
 
