@@ -9,8 +9,7 @@ from hypothesis.extra.numpy import arrays
 from tomoset.ctf import CtfParams
 from tomoset.ctf.likelihood import remove_smooth
 from tomoset.ctf.series_fit import best_path, parabola_vertex
-from tomoset.ctf.spectra import plane_gradient, ring_grid, tile_spectra
-from tomoset.geometry import TiltGeometry
+from tomoset.ctf.spectra import ring_grid, tile_spectra
 
 
 def brute_force_path(gain, cost):
@@ -46,24 +45,6 @@ def test_the_vertex_of_a_parabola_is_exact(vertex):
 
 def test_the_vertex_at_an_end_is_the_end():
     assert parabola_vertex(np.array([3.0, 2.0, 1.0]), 0) == 0.0
-
-
-@given(tilt=st.floats(-60, 60), axis=st.floats(-180, 180), x_tilt=st.floats(-10, 10))
-def test_the_gradient_is_the_height_of_the_plane_at_its_image(tilt, axis, x_tilt):
-    geometry = TiltGeometry(
-        y_tilt_deg=np.array([tilt]),
-        z_rot_deg=np.array([axis]),
-        shift_xy_angstrom=np.zeros((1, 2)),
-        x_tilt_deg=np.array([x_tilt]),
-    )
-    points = np.array([[1000.0, 0, 0], [0, 700.0, 0], [-300.0, 400.0, 0]])
-    predicted = geometry.project(points)[0] @ plane_gradient(geometry)[0]
-    np.testing.assert_allclose(predicted, geometry.height_angstrom(points)[0], atol=1e-6)
-
-
-def test_the_plane_sinks_along_u_at_positive_tilt():
-    geometry = TiltGeometry(y_tilt_deg=np.array([45.0]), z_rot_deg=np.array([0.0]), shift_xy_angstrom=np.zeros((1, 2)))
-    np.testing.assert_allclose(plane_gradient(geometry), [[-1.0, 0.0]], atol=1e-12)
 
 
 def test_smooth_functions_are_removed_and_nothing_more_the_second_time():

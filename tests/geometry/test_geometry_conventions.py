@@ -58,6 +58,19 @@ def test_height_is_camera_z_which_points_to_the_source_and_does_not_see_the_axis
     assert height == pytest.approx(-300 * np.sin(t) + 120 * np.cos(t), abs=1e-9)
 
 
+@given(tilt=st.floats(-60, 60), axis=ANGLE, x_tilt=st.floats(-10, 10))
+def test_the_gradient_of_the_plane_is_its_height_where_it_is_imaged(tilt, axis, x_tilt):
+    geometry = one_view(tilt, axis, x_tilt=x_tilt)
+    points = np.array([[1000.0, 0, 0], [0, 700.0, 0], [-300.0, 400.0, 0]])
+    predicted = geometry.project(points)[0] @ geometry.plane_gradient_xy[0]
+    np.testing.assert_allclose(predicted, geometry.height_angstrom(points)[0], atol=1e-6)
+
+
+def test_the_side_of_plus_u_sinks_at_positive_tilt():
+    np.testing.assert_allclose(one_view(45.0).plane_gradient_xy, [[-1.0, 0.0]], atol=1e-12)
+    np.testing.assert_allclose(one_view(45.0, axis=90.0).plane_gradient_xy, [[0.0, -1.0]], atol=1e-12)
+
+
 def test_the_camera_frame_is_right_handed():
     np.testing.assert_allclose(np.linalg.det(one_view(33.0, 85.3, x_tilt=2.0).image_from_specimen), 1.0)
 

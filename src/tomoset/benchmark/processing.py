@@ -9,7 +9,12 @@ from tomoset.errors import GeometryError
 from tomoset.geometry import TiltGeometry, remove_gauge, rotation_about
 from tomoset.model import SeriesTruth, TiltSeries
 
-__all__ = ["ProcessingAccuracy", "measure_processing"]
+__all__ = [
+    "ProcessingAccuracy",
+    "alignment_residual",
+    "measure_processing",
+    "true_defocus_at_centre_angstrom",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,15 +30,16 @@ class ProcessingAccuracy:
     axis_error_deg : float
         Estimated minus true tilt axis, mean over used tilts.
     shift_u_rms_angstrom, shift_v_rms_angstrom : float
-        Shifts across and along the tilt axis, gauge removed, rms over used tilts.
+        Shifts across and along the true tilt axis, gauge removed, rms over used tilts.
     shift_residual_uv_angstrom : (n, 2) array of float64
         The same per used tilt, for plots.
     tilt_deg : (n,) array of float64
         Nominal angles of the used tilts.
     defocus_zero_tilt_relative : float
-        Estimated over true defocus minus one, at the tilt nearest 0°.
+        Estimated over true defocus minus one, at the tilt nearest 0°; both at the image's centre; NaN without an
+        estimate.
     defocus_rms_relative : float
-        The same, rms over used tilts.
+        The same, rms over the used tilts that have an estimate.
     hand_is_right : bool or None
         None when the hand was left undetermined.
     """
@@ -59,6 +65,10 @@ def measure_processing(series: TiltSeries, truth: SeriesTruth) -> ProcessingAccu
         Motion-corrected, with defocus and alignment.
     truth : SeriesTruth
         Of the same series, rows in the same order.
+
+    Returns
+    -------
+    ProcessingAccuracy
 
     Raises
     ------
@@ -86,7 +96,26 @@ def measure_processing(series: TiltSeries, truth: SeriesTruth) -> ProcessingAccu
 
 
 def alignment_residual(estimated: TiltGeometry, true: TiltGeometry) -> tuple[NDArray[np.float64], float]:
-    """Gauge-free shift residuals (n, 2) in Å across and along the true axis, and the axis error in degrees."""
+    """Shift residuals that no translation of the specimen explains, and the error of the tilt axis.
+
+    Parameters
+    ----------
+    estimated, true : TiltGeometry
+        Of the same views, row by row.
+
+    Returns
+    -------
+    residual_uv_angstrom : (n, 2) array of float64
+        Estimated minus true shift across and along the true axis, Å, gauge removed.
+    axis_error_deg : float
+        Estimated minus true axis, mean over views, −180 to 180.
+
+    Notes
+    -----
+    The tilt axis is no gauge: turning the specimen about z changes all views but the one at 0° otherwise than turning
+    the axis does. With an axis that is wrong by a, the translation T that is removed belongs to either of two frames;
+    they differ by a · T (0.1 Å for 0.3° and 20 Å). Errors of the tilt angles are not measured: the true ones are used.
+    """
     inverse = rotation_about("z", -true.z_rot_deg)[:, :2, :2]
     difference_xy = estimated.shift_xy_angstrom - true.shift_xy_angstrom
     difference_uv = np.einsum("nij,nj->ni", inverse, difference_xy)
@@ -108,7 +137,18 @@ def _motion_rms_pixel(series: TiltSeries, truth: SeriesTruth) -> float:
 def _relative_defocus(series: TiltSeries, truth: SeriesTruth) -> NDArray[np.float64]:
     estimates = [series.tilts[i].ctf for i in series.used]
     defocus = np.array([np.nan if ctf is None else ctf.defocus_angstrom for ctf in estimates])
-    return defocus / truth.defocus_angstrom[series.used] - 1
+    return defocus / true_defocus_at_centre_angstrom(truth)[series.used] - 1
+
+
+def true_defocus_at_centre_angstrom(truth: SeriesTruth) -> NDArray[np.float64]:
+    """True defocus (n,) where a CTF estimate has it: of the specimen's middle plane at the centre of each image, Å.
+
+    The truth is kept at the specimen's origin, which the stage's shifts move off the centre: at 45° and 40 Å the plane
+    under the centre is 40 Å higher or lower.
+    """
+    geometry = truth.geometry
+    height = -np.einsum("ni,ni->n", geometry.plane_gradient_xy, geometry.shift_xy_angstrom)
+    return np.asarray(truth.defocus_angstrom + truth.defocus_hand * height)
 
 
 def _rms(values: NDArray[np.float64]) -> float:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tomoset.ctf.likelihood import ENVELOPES, remove_smooth, whiten
 from tomoset.ctf.params import CtfParams
-from tomoset.ctf.spectra import RingGrid, TileSpectra, plane_gradient, ring_grid, tile_spectra
+from tomoset.ctf.spectra import RingGrid, TileSpectra, ring_grid, tile_spectra
 from tomoset.errors import ParameterError
 from tomoset.model import CtfEstimate, Optics, TiltSeries
 from tomoset.physics import ctf, defocus_along, wavelength_angstrom
@@ -71,7 +71,7 @@ def ctf_curve(series: TiltSeries, tilt_index: int, params: CtfParams) -> CtfCurv
     image = np.asarray(series.images_nyx.read((tilt_index,)), dtype=np.float32)
     grid = ring_grid((image.shape[0], image.shape[1]), series.pixel_size_angstrom, params)
     geometry = series.geometry if series.geometry is not None else series.nominal_geometry()
-    gradient = plane_gradient(geometry)[tilt_index]
+    gradient = geometry.plane_gradient_xy[tilt_index]
     spectra = tile_spectra(
         image,
         grid,

@@ -11,7 +11,7 @@ from tomoset.ctf.curve import fitted_curve
 from tomoset.ctf.likelihood import ENVELOPES, Correlations, ModelTable, correlate, model_table
 from tomoset.ctf.params import CtfParams
 from tomoset.ctf.series_fit import best_path, parabola_vertex
-from tomoset.ctf.spectra import RingGrid, TileSpectra, plane_gradient, ring_grid, tile_spectra
+from tomoset.ctf.spectra import RingGrid, TileSpectra, ring_grid, tile_spectra
 from tomoset.model import CtfEstimate, Optics, Progress, Resources, Tilt, TiltSeries
 from tomoset.physics import wavelength_angstrom
 
@@ -68,7 +68,7 @@ def estimate_ctf(series: TiltSeries, params: CtfParams, *, resources: Resources,
     ny, nx = series.images_nyx.shape[1:]
     grid = ring_grid((ny, nx), series.pixel_size_angstrom, params)
     geometry = series.geometry if series.geometry is not None else series.nominal_geometry()
-    gradients = plane_gradient(geometry)
+    gradients = geometry.plane_gradient_xy
     table = model_table(grid, series.optics, _defocus_grid(series, grid, gradients, params))
 
     def analyse(index: int) -> TileSpectra | None:

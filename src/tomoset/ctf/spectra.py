@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from tomoset.ctf.params import CtfParams
 from tomoset.errors import ParameterError
-from tomoset.geometry import TiltGeometry
 from tomoset.physics import rfft_axes_2d
 
-__all__ = ["RingGrid", "TileSpectra", "plane_gradient", "ring_grid", "tile_spectra"]
+__all__ = ["RingGrid", "TileSpectra", "ring_grid", "tile_spectra"]
 
 Floats = NDArray[np.float64]
 
@@ -71,16 +70,6 @@ class TileSpectra:
     n_tiles: Floats
     height_step: NDArray[np.intp]
     step_angstrom: float
-
-
-def plane_gradient(geometry: TiltGeometry) -> Floats:
-    """Height of the specimen's middle plane per Å of image x and y, for each view: (n, 2).
-
-    The plane point imaged at ``xy`` solves ``R[:2, :2] p = xy − shift``; its camera-frame height is ``R[2, :2] p``.
-    """
-    rotation = geometry.image_from_specimen
-    gradient: Floats = np.einsum("ni,nij->nj", rotation[:, 2, :2], np.linalg.inv(rotation[:, :2, :2]))
-    return gradient
 
 
 def ring_grid(image_shape_yx: tuple[int, int], pixel_size_angstrom: float, params: CtfParams) -> RingGrid:

@@ -102,6 +102,17 @@ class TiltGeometry:
         points = np.asarray(position_specimen_angstrom_xyz, dtype=np.float64).reshape(-1, 3)
         return np.einsum("nj,mj->nm", self.image_from_specimen[:, 2], points)
 
+    @property
+    def plane_gradient_xy(self) -> Floats:
+        """Camera-frame height of the specimen's plane z = 0 per Å of image x and y, for each view: (n, 2).
+
+        The plane's point imaged at ``xy`` solves ``R[:2, :2] p = xy − shift``; its height is ``R[2, :2] p``. With the
+        axis along y this is ``(−tan t, 0)``.
+        """
+        rotation = self.image_from_specimen
+        gradient: Floats = np.einsum("ni,nij->nj", rotation[:, 2, :2], np.linalg.inv(rotation[:, :2, :2]))
+        return gradient
+
     def shift_uv_angstrom(self) -> Floats:
         """Shifts (n, 2) across (u) and along (v) the tilt axis, Å: the image shifts turned by −z_rot."""
         inverse = rotation_about("z", -self.z_rot_deg)[:, :2, :2]
