@@ -8,43 +8,27 @@ One JSON line a figure. Usage: ``python benchmarks/science/alignment.py --seed 1
 """
 
 import argparse
-import json
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from motion import simulate
 from tomoset.alignment import AlignmentParams, align
+from tomoset.benchmark.processing import alignment_residual
 from tomoset.ctf import CtfParams, estimate_ctf
 from tomoset.errors import AlignmentError
-from tomoset.geometry import TiltGeometry, remove_gauge
 from tomoset.microscope import MicroscopeParams, field_of_view_size_xy_angstrom, image
 from tomoset.model import MovieSet, Resources, SeriesTruth, Silent, Specimen, TiltSeries
 from tomoset.motion import MotionParams, correct_motion
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
+
+from shared.figures import report
+from shared.simulated import THICKNESS_ANGSTROM, simulate
+
 ALIGNED_PIXEL_ANGSTROM = 10.0
-
-
-def report(figure: str, value: float, unit: str, bar: float) -> None:
-    """Print one figure that must not exceed its bar."""
-    line = {"figure": figure, "value": round(value, 4), "unit": unit, "bar": bar, "holds": bool(value <= bar)}
-    print(json.dumps(line, ensure_ascii=False), flush=True)
-
-
-def rms_error_uv(series: TiltSeries, truth: TiltGeometry) -> NDArray[np.float64]:
-    """Rms error of the used tilts' shifts across and along the true axis, Å, the translation removed."""
-    if series.geometry is None:
-        raise SystemExit("the series should be aligned")
-    found, true = series.geometry.select(series.used), truth.select(series.used)
-    difference = TiltGeometry(
-        y_tilt_deg=true.y_tilt_deg,
-        z_rot_deg=true.z_rot_deg,
-        shift_xy_angstrom=found.shift_xy_angstrom - true.shift_xy_angstrom,
-    )
-    residual, _ = remove_gauge(difference.shift_uv_angstrom(), true.y_tilt_deg)
-    return np.asarray(np.sqrt(np.mean(np.square(residual), axis=0)))
 
 
 def prepared(movies: MovieSet) -> TiltSeries:
@@ -61,10 +45,12 @@ def measure(name: str, series: TiltSeries, truth: SeriesTruth, *, bar_angstrom: 
         seconds = time.process_time() - start
         if aligned.geometry is None or aligned.diagnostics is None:
             raise SystemExit("the series should be aligned and say how well")
-        across, along = rms_error_uv(aligned, truth.geometry)
-        axis = abs(float(aligned.geometry.z_rot_deg[0] - truth.geometry.z_rot_deg.mean()))
+        residual, axis_error = alignment_residual(
+            aligned.geometry.select(aligned.used), truth.geometry.select(aligned.used)
+        )
+        across, along = np.sqrt(np.mean(np.square(residual), axis=0))
         looser = 2.5 if label else 1.0  # the slab alone is the fallback, and knows less
-        report(f"{name}{label}: axis error", axis, "°", 0.3 * looser)
+        report(f"{name}{label}: axis error", abs(axis_error), "°", 0.3 * looser)
         report(f"{name}{label}: shift across the axis, rms", across, "Å", bar_angstrom[0] * looser)
         report(f"{name}{label}: shift along the axis, rms", along, "Å", bar_angstrom[1] * looser)
         both = float(np.sqrt(np.mean(np.square([across, along])))) / ALIGNED_PIXEL_ANGSTROM
@@ -81,8 +67,8 @@ def measure(name: str, series: TiltSeries, truth: SeriesTruth, *, bar_angstrom: 
 
 def empty_ice(microscope: MicroscopeParams, seed: int) -> MovieSet:
     """Movies of ice that holds no molecule."""
-    size = field_of_view_size_xy_angstrom(microscope, 1500.0)
-    ice = Specimen(run="ICE", size_angstrom_xyz=(*size, 1500.0), molecules=(), composition=())
+    size = field_of_view_size_xy_angstrom(microscope, THICKNESS_ANGSTROM)
+    ice = Specimen(run="ICE", size_angstrom_xyz=(*size, THICKNESS_ANGSTROM), molecules=(), composition=())
     movies, _ = image(ice, {}, microscope, seed=seed, resources=Resources(), progress=Silent())
     return movies
 

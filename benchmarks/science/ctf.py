@@ -2,39 +2,36 @@
 
 First the three-protein mixture of the simulator after motion correction (31 tilts; ``--quick``: 7), against the true
 defocus. Then sheets of ice whose defocus follows the tilted plane (strips of the image at the defocus of their own
-height), which the simulator's ice does not do: they decide the hand. Strong sheets must give the right hand; sheets
+height), made apart from the simulator, with both hands. Strong sheets must give the right hand; sheets
 without a gradient, and sheets so faint that nothing can be known, must never give a wrong one.
 
 One JSON line a figure. Usage: ``python benchmarks/science/ctf.py --seed 1 [--quick]``.
 """
 
 import argparse
-import json
+import sys
 import time
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motion import simulate
+from tomoset.benchmark.processing import true_defocus_at_centre_angstrom
 from tomoset.ctf import CtfParams, estimate_ctf
-from tomoset.ctf.spectra import plane_gradient
 from tomoset.geometry import TiltGeometry
 from tomoset.microscope import MicroscopeParams
 from tomoset.model import InMemory, Optics, Resources, Silent, Tilt, TiltSeries, stream
 from tomoset.motion import MotionParams, correct_motion
 from tomoset.physics import ctf_2d
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
+
+from shared.figures import report
+from shared.simulated import few_tilts, simulate
+
 N_STRIPS = 9
 COUNTS = 50.0
 FAINT = (0.004, 0.008, 0.012, 0.016)  # radians a pixel; ice of 150 nm has 0.032
-
-
-def report(figure: str, value: float, unit: str, bar: float, *, at_least: bool = False) -> None:
-    """Print one figure with its bar."""
-    holds = value >= bar if at_least else value <= bar
-    line = {"figure": figure, "value": round(value, 4), "unit": unit, "bar": bar, "holds": bool(holds)}
-    print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 def estimate(series: TiltSeries) -> TiltSeries:
@@ -50,14 +47,13 @@ def error_percent(series: TiltSeries, truth_angstrom: NDArray[np.float64]) -> ND
 
 def measure_simulator(seed: int, quick: bool) -> None:
     """Defocus of the simulated mixture."""
-    microscope = MicroscopeParams(tilt_step_deg=15.0 if quick else 3.0)
-    microscope = replace(microscope, total_dose_e_per_angstrom2=100.0 * microscope.n_tilts / 31)
+    microscope = few_tilts(MicroscopeParams(), 15.0) if quick else MicroscopeParams()
     movies, truth = simulate(seed, microscope)
     series = correct_motion(movies, MotionParams(), resources=Resources(), progress=Silent())
     start = time.process_time()
     series = estimate(series)
     seconds = time.process_time() - start
-    error = error_percent(series, truth.defocus_angstrom)
+    error = error_percent(series, true_defocus_at_centre_angstrom(truth))
     middle = int(np.argmin(np.abs(series.nominal_tilt_deg)))
     report("mixture: defocus error at 0°", float(error[middle]), "%", 3.0)
     report("mixture: defocus error at the outermost tilts", float(max(error[0], error[-1])), "%", 3.0)
@@ -83,7 +79,7 @@ def ice_sheet(
     x, y = (np.arange(nx) - nx // 2) * pixel, (np.arange(ny) - ny // 2) * pixel
     defocus = defocus_angstrom + 700.0 * rng.standard_normal(n)
     images = np.zeros((n, ny, nx), dtype=np.float32)
-    for i, (slope, tilt) in enumerate(zip(plane_gradient(geometry), np.deg2rad(tilt_deg), strict=True)):
+    for i, (slope, tilt) in enumerate(zip(geometry.plane_gradient_xy, np.deg2rad(tilt_deg), strict=True)):
         noise = np.fft.rfft2(2 * phase_noise / np.sqrt(np.cos(tilt)) * rng.standard_normal(shape_yx))
         height = gradient * (slope[0] * x[None, :] + slope[1] * y[:, None])
         nodes = np.linspace(height.min() - 1, height.max() + 1, N_STRIPS)
@@ -131,7 +127,11 @@ def measure_sheets(seed: int, quick: bool) -> None:
         diagnostics = found.diagnostics or {}
         report(f"sheet of hand {hand:+d}: right hand", float(found.defocus_hand == hand), "", 1.0, at_least=True)
         report(
-            f"sheet of hand {hand:+d}: margin of the hand", diagnostics["ctf.hand_margin"], "ln L", 100, at_least=True
+            f"sheet of hand {hand:+d}: margin of the hand",
+            diagnostics["ctf.hand_margin"],
+            "ln L",
+            100,
+            at_least=True,
         )
         report(f"sheet of hand {hand:+d}: worst defocus error", float(error_percent(found, truth).max()), "%", 1.0)
     measure_hopeless_sheets(seed, 6 if quick else 40)

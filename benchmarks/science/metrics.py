@@ -4,8 +4,9 @@ One JSON line a figure. Usage: ``python benchmarks/science/metrics.py --seed 0 [
 """
 
 import argparse
-import json
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,13 @@ from tomoset.benchmark import czii_counts, score
 from tomoset.geometry import random_rotations
 from tomoset.model import Labels, PickableObject, Picks, Score
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
+
+from shared.figures import report
+
 RADIUS_ANGSTROM = 60.0
 OBJECT = PickableObject(name="particle", label=1, radius_angstrom=RADIUS_ANGSTROM, symmetry="C1")
 Floats = NDArray[np.float64]
-
-
-def report(figure: str, value: float, unit: str, bar: float, *, at_most: bool) -> None:
-    """Print one figure as a JSON line."""
-    holds = value <= bar if at_most else value >= bar
-    print(json.dumps({"figure": figure, "value": round(value, 5), "unit": unit, "bar": bar, "holds": bool(holds)}))
 
 
 def public_czii_counts(candidates: Floats, reference: Floats, radius_angstrom: float) -> tuple[int, int, int]:
@@ -83,18 +82,15 @@ def main() -> None:
         czii_disagreements(rng, trials),
         "",
         0,
-        at_most=True,
     )
     began = time.process_time()
     result, expected, median = known_quality(rng, n)
     seconds = time.process_time() - began
     item = result.classes[0]
-    report("error of F1 on planted picks", abs(item.f1 - expected), "", 1e-9, at_most=True)
-    report(
-        "error of the median distance", abs(item.localisation_median_angstrom - median), "angstrom", 1e-9, at_most=True
-    )
-    report("orientation error of exact poses", item.orientation_median_deg, "degree", 1e-5, at_most=True)
-    report(f"scoring {item.n_truth} particles", seconds, "CPU s", 10.0, at_most=True)
+    report("error of F1 on planted picks", abs(item.f1 - expected), "", 1e-9)
+    report("error of the median distance", abs(item.localisation_median_angstrom - median), "angstrom", 1e-9)
+    report("orientation error of exact poses", item.orientation_median_deg, "degree", 1e-5)
+    report(f"scoring {item.n_truth} particles", seconds, "CPU s", 10.0)
 
 
 if __name__ == "__main__":

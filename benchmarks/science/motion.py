@@ -8,39 +8,22 @@ One JSON line a figure. Usage: ``python benchmarks/science/motion.py --seed 1 [-
 """
 
 import argparse
-import json
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.microscope import MicroscopeParams, field_of_view_size_xy_angstrom, image
+from tomoset.microscope import MicroscopeParams
 from tomoset.model import InMemory, MovieSet, Resources, SeriesTruth, Silent, TiltSeries, stream
 from tomoset.motion import MotionParams, correct_motion
-from tomoset.specimen import Component, SpecimenParams, make_specimen
-from tomoset.structures import built_in_structure
 
-MIXTURE_MG_PER_ML = {"apoferritin": 3.2, "proteasome": 0.25, "pp7-vlp": 2.4}
-THICKNESS_ANGSTROM = 1500.0
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
 
-
-def simulate(seed: int, microscope: MicroscopeParams) -> tuple[MovieSet, SeriesTruth]:
-    """Simulate one series of the three-protein mixture, its frames already rendered into memory."""
-    structures = {name: built_in_structure(name) for name in MIXTURE_MG_PER_ML}
-    specimen = make_specimen(
-        "TS1",
-        SpecimenParams(
-            components=tuple(Component(species=name, mg_per_ml=mg) for name, mg in MIXTURE_MG_PER_ML.items()),
-            thickness_angstrom=THICKNESS_ANGSTROM,
-        ),
-        size_xy_angstrom=field_of_view_size_xy_angstrom(microscope, THICKNESS_ANGSTROM),
-        structures=structures,
-        rng=stream(seed, "specimen", "TS1"),
-    )
-    movies, truth = image(specimen, structures, microscope, seed=seed, resources=Resources(), progress=Silent())
-    rendered = tuple(replace(m, frames_tyx=InMemory(m.frames_tyx.read(()))) for m in movies.movies)
-    return replace(movies, movies=rendered), truth
+from shared.figures import report
+from shared.simulated import few_tilts, simulate
 
 
 def with_wrong_gain(movies: MovieSet, residue: float, seed: int) -> MovieSet:
@@ -57,12 +40,6 @@ def error_pixel(series: TiltSeries, truth: SeriesTruth) -> NDArray[np.float64]:
     tracks = np.array([tilt.motion.shift_xy_angstrom for tilt in series.tilts if tilt.motion is not None])
     squared = np.square(tracks - truth.frame_shift_xy_angstrom).sum(axis=2)
     return np.asarray(np.sqrt(squared.mean(axis=1)) / series.pixel_size_angstrom)
-
-
-def report(figure: str, value: float, unit: str, bar: float) -> None:
-    """Print one figure that must not exceed its bar."""
-    line = {"figure": figure, "value": round(value, 4), "unit": unit, "bar": bar, "holds": bool(value <= bar)}
-    print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 def measure(name: str, movies: MovieSet, truth: SeriesTruth, cpu_bar_s: float, bar_pixel: float = 0.2) -> None:
@@ -90,9 +67,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    microscope = MicroscopeParams(tilt_step_deg=15.0 if options.quick else 3.0)
-    # Fewer tilts share the dose of 31, so that a movie is as dark as in the full series.
-    microscope = replace(microscope, total_dose_e_per_angstrom2=100.0 * microscope.n_tilts / 31)
+    microscope = few_tilts(MicroscopeParams(), 15.0) if options.quick else MicroscopeParams()
     cpu_bar_s = (
         12.0 * microscope.n_tilts / 31 + 2.0 * options.quick
     )  # loading and the gain cost the same for any number

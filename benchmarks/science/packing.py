@@ -8,8 +8,9 @@ One JSON line a figure. Usage: ``python benchmarks/science/packing.py --seed 0 [
 """
 
 import argparse
-import json
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ from numpy.typing import NDArray
 from tomoset.model import Specimen, stream
 from tomoset.specimen import Component, SpecimenParams, make_specimen, scatterer_radius_angstrom
 from tomoset.structures import Structure
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
+
+from shared.figures import report
 
 MASSES_KDA = (29, 35, 42, 50, 58, 66, 80, 100, 120, 150, 180, 224, 280, 350, 465, 560, 660, 750, 1200, 2500)
 VOLUME_FRACTION = 0.27
@@ -65,12 +70,6 @@ def smallest_gap(specimen: Specimen, structures: dict[str, Structure]) -> float:
     return float((distance - radius[pairs].sum(axis=1)).min())
 
 
-def report(figure: str, value: float, unit: str, bar: float, *, at_most: bool) -> None:
-    """Print one figure as a JSON line."""
-    holds = value <= bar if at_most else value >= bar
-    print(json.dumps({"figure": figure, "value": round(value, 4), "unit": unit, "bar": bar, "holds": bool(holds)}))
-
-
 def main() -> None:
     """Pack the slab once and print what was reached."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
@@ -108,13 +107,25 @@ def main() -> None:
     mass = sum(row.placed_copies * row.mass_kda for row in specimen.composition)
     fraction = mass * 1e3 * ANGSTROM3_PER_DALTON / (side * side * thickness)
     zero = sum(row.placed_copies == 0 for row in specimen.composition)
-    report("molecules requested", asked, "copies", asked, at_most=False)
-    report("molecules placed", placed, "copies", asked, at_most=False)
-    report("species without a copy", zero, "species", 0, at_most=True)
-    report("true molecular volume fraction", fraction, "1", 0.998 * VOLUME_FRACTION, at_most=False)
-    report("concentration", sum(row.placed_mg_per_ml for row in specimen.composition), "mg/ml", 300.0, at_most=False)
-    report("time to pack", seconds, "CPU s", 5.0, at_most=True)
-    report("smallest gap between surfaces", smallest_gap(specimen, structures), "Å", CLEARANCE_ANGSTROM, at_most=False)
+    report("molecules requested", asked, "copies", asked, at_least=True)
+    report("molecules placed", placed, "copies", asked, at_least=True)
+    report("species without a copy", zero, "species", 0)
+    report("true molecular volume fraction", fraction, "1", 0.998 * VOLUME_FRACTION, at_least=True)
+    report(
+        "concentration",
+        sum(row.placed_mg_per_ml for row in specimen.composition),
+        "mg/ml",
+        300.0,
+        at_least=True,
+    )
+    report("time to pack", seconds, "CPU s", 5.0)
+    report(
+        "smallest gap between surfaces",
+        smallest_gap(specimen, structures),
+        "Å",
+        CLEARANCE_ANGSTROM,
+        at_least=True,
+    )
 
 
 if __name__ == "__main__":

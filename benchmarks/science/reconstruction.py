@@ -4,33 +4,30 @@ One JSON line a figure. Usage: ``python benchmarks/science/reconstruction.py --s
 """
 
 import argparse
-import json
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from motion import simulate
 from tomoset.geometry import TiltGeometry
 from tomoset.microscope import MicroscopeParams
-from tomoset.model import CtfEstimate, InMemory, Resources, SeriesTruth, Silent, Tilt, TiltSeries, Tomogram, stream
+from tomoset.model import InMemory, Resources, Silent, Tilt, TiltSeries, Tomogram, stream
 from tomoset.motion import MotionParams, correct_motion
 from tomoset.reconstruction import ReconstructionParams, reconstruct
 from tomoset.reconstruction.fsc import fourier_shell_correlation
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
+
+from shared.figures import report
+from shared.simulated import few_tilts, simulate, with_true_geometry_and_defocus
 
 Floats = NDArray[np.float64]
 PIXEL = 5.0
 PLAIN = ReconstructionParams(thickness_angstrom=400.0, dose_weighting=False, ctf_correction="none")
 RADIUS_ANGSTROM = {"apoferritin": 60.0, "proteasome": 60.0, "pp7-vlp": 130.0}
-
-
-def report(figure: str, value: float, unit: str, bar: float | None = None, *, at_least: bool = False) -> None:
-    """Print one figure; without a bar it is for information."""
-    line: dict[str, object] = {"figure": figure, "value": round(float(value), 5), "unit": unit}
-    if bar is not None:
-        line |= {"bar": bar, "holds": bool(value >= bar if at_least else value <= bar)}
-    print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 def run(series: TiltSeries, params: ReconstructionParams = PLAIN) -> Tomogram:
@@ -117,24 +114,6 @@ def noise_error(seed: int, share_of_nyquist: float) -> float:
     return float(np.std(ours[inner] - exact[:, 12:-12]) / np.std(exact[:, 12:-12]))
 
 
-def with_truth(series: TiltSeries, truth: SeriesTruth) -> TiltSeries:
-    """Give a motion-corrected series its true alignment and defocus."""
-    tilts = [
-        replace(
-            tilt,
-            ctf=CtfEstimate(
-                defocus_u_angstrom=float(defocus),
-                defocus_v_angstrom=float(defocus),
-                astigmatism_deg=0.0,
-                score=1.0,
-                resolution_angstrom=10.0,
-            ),
-        )
-        for tilt, defocus in zip(series.tilts, truth.defocus_angstrom, strict=True)
-    ]
-    return replace(series.with_tilts(tilts), geometry=truth.geometry, defocus_hand=truth.defocus_hand)
-
-
 def contrast_at_molecules(tomogram: Tomogram, positions_specimen: Floats, radius_angstrom: float, seed: int) -> float:
     """Mean density at true centres below that at random places, in standard deviations of the latter.
 
@@ -157,10 +136,11 @@ def contrast_at_molecules(tomogram: Tomogram, positions_specimen: Floats, radius
 
 def measure_simulator(seed: int, quick: bool) -> None:
     """Molecules of the three-protein mixture, reconstructed with the true geometry and defocus."""
-    microscope = MicroscopeParams(tilt_step_deg=15.0 if quick else 3.0)
-    microscope = replace(microscope, total_dose_e_per_angstrom2=100.0 * microscope.n_tilts / 31)
+    microscope = few_tilts(MicroscopeParams(), 15.0) if quick else MicroscopeParams()
     movies, truth = simulate(seed, microscope)
-    series = with_truth(correct_motion(movies, MotionParams(), resources=Resources(), progress=Silent()), truth)
+    series = with_true_geometry_and_defocus(
+        correct_motion(movies, MotionParams(), resources=Resources(), progress=Silent()), truth
+    )
     contrasts = {}
     for correction in ("phase-flip", "none"):
         tomogram = run(series, replace(ReconstructionParams(), ctf_correction=correction))

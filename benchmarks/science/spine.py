@@ -4,7 +4,7 @@
 """
 
 import argparse
-import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,13 +19,11 @@ from tomoset.workflow.scoring import score_project
 from tomoset.workflow.series_files import load_series
 from tomoset.workflow.truth_files import load_truth
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
+
+from shared.figures import report
+
 F1_BARS = {"apoferritin": 0.80, "pp7-vlp": 0.80, "proteasome": 0.60}
-
-
-def figure(name: str, value: float, unit: str, bar: float, *, at_least: bool = False) -> None:
-    """Print one figure as a JSON line."""
-    holds = value >= bar if at_least else value <= bar
-    print(json.dumps({"figure": name, "value": round(value, 4), "unit": unit, "bar": bar, "holds": bool(holds)}))
 
 
 def processing_figures(layout: ProjectLayout) -> None:
@@ -36,20 +34,20 @@ def processing_figures(layout: ProjectLayout) -> None:
     ]
     voxel = max(size for run in layout.runs() for size in find_voxel_sizes(layout, run))
     shift = max(max(r.shift_u_rms_angstrom, r.shift_v_rms_angstrom) for r in results)
-    figure("global motion, rms", max(r.motion_rms_pixel for r in results), "px", 0.2)
-    figure("tilt axis", max(abs(r.axis_error_deg) for r in results), "deg", 0.3)
-    figure("shifts, rms, gauge-free, of a 10 or 12 Å pixel", shift / voxel, "px", 0.5)
-    figure("shifts across the axis, rms", max(r.shift_u_rms_angstrom for r in results), "Å", 0.5 * voxel)
-    figure("shifts along the axis, rms", max(r.shift_v_rms_angstrom for r in results), "Å", 0.5 * voxel)
-    figure("defocus at 0°", max(abs(r.defocus_zero_tilt_relative) for r in results), "relative", 0.03)
-    figure("defocus, all tilts, rms", max(r.defocus_rms_relative for r in results), "relative", 0.03)
+    report("global motion, rms", max(r.motion_rms_pixel for r in results), "px", 0.2)
+    report("tilt axis", max(abs(r.axis_error_deg) for r in results), "deg", 0.3)
+    report("shifts, rms, gauge-free, of a 10 or 12 Å pixel", shift / voxel, "px", 0.5)
+    report("shifts across the axis, rms", max(r.shift_u_rms_angstrom for r in results), "Å", 0.5 * voxel)
+    report("shifts along the axis, rms", max(r.shift_v_rms_angstrom for r in results), "Å", 0.5 * voxel)
+    report("defocus at 0°", max(abs(r.defocus_zero_tilt_relative) for r in results), "relative", 0.03)
+    report("defocus, all tilts, rms", max(r.defocus_rms_relative for r in results), "relative", 0.03)
 
 
 def label_figures(layout: ProjectLayout) -> None:
     """F1 and localisation of every class, pooled over runs."""
     for item in score_project(layout.root, layout.ground_truth).score.classes:
-        figure(f"F1 of {item.object_name} ({item.n_truth})", item.f1, "", F1_BARS[item.object_name], at_least=True)
-        figure(
+        report(f"F1 of {item.object_name} ({item.n_truth})", item.f1, "", F1_BARS[item.object_name], at_least=True)
+        report(
             f"localisation of {item.object_name}, median",
             item.localisation_median_angstrom,
             "Å",
@@ -72,8 +70,8 @@ def main() -> None:
             if outcome.error:
                 raise outcome.error
         cpu = sum(record.cpu_seconds for outcome in outcomes for record in outcome.records)
-        figure("wall time of all runs on two workers", time.perf_counter() - started, "s", 240)
-        figure("CPU time of all runs", cpu, "s", 480)
+        report("wall time of all runs on two workers", time.perf_counter() - started, "s", 240)
+        report("CPU time of all runs", cpu, "s", 480)
         processing_figures(layout)
         label_figures(layout)
 

@@ -8,17 +8,17 @@ One JSON line a figure. Usage: ``python benchmarks/science/templates.py --seed 0
 """
 
 import argparse
-import json
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from tomoset.annotation import Template, TemplateParams, match_templates, truth_labels
 from tomoset.benchmark import confusion, score
-from tomoset.microscope import MicroscopeParams, field_of_view_size_xy_angstrom, image
+from tomoset.microscope import MicroscopeParams
 from tomoset.model import (
-    CtfEstimate,
     Labels,
     PickableObject,
     Resources,
@@ -31,10 +31,13 @@ from tomoset.model import (
 )
 from tomoset.motion import MotionParams, correct_motion
 from tomoset.reconstruction import ReconstructionParams, reconstruct
-from tomoset.specimen import Component, SpecimenParams, make_specimen
 from tomoset.structures import built_in_structure
 
-MIXTURE_MG_PER_ML = {"apoferritin": 3.2, "proteasome": 0.25, "pp7-vlp": 2.4}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
+
+from shared.figures import report
+from shared.simulated import simulate, with_true_geometry_and_defocus
+
 RADII_ANGSTROM = {"apoferritin": 60.0, "proteasome": 75.0, "pp7-vlp": 140.0}
 F1_BARS = {"apoferritin": 0.80, "proteasome": 0.60, "pp7-vlp": 0.80}
 CPU_BAR_SECONDS = 90.0
@@ -50,35 +53,12 @@ def templates() -> tuple[Template, ...]:
     return tuple(made)
 
 
-def simulate(run: str, seed: int, *, quick: bool) -> tuple[TiltSeries, SeriesTruth]:
+def prepared(run: str, seed: int, *, quick: bool) -> tuple[TiltSeries, SeriesTruth]:
     """Motion-corrected tilt series of the mixture with its true geometry and defocus."""
     params = MicroscopeParams(frame_shape_yx=(448, 480), n_frames=4) if quick else MicroscopeParams()
-    structures = {name: built_in_structure(name) for name in MIXTURE_MG_PER_ML}
-    ice = SpecimenParams(components=tuple(Component(species=s, mg_per_ml=c) for s, c in MIXTURE_MG_PER_ML.items()))
-    specimen = make_specimen(
-        run,
-        ice,
-        size_xy_angstrom=field_of_view_size_xy_angstrom(params, ice.thickness_angstrom),
-        structures=structures,
-        rng=stream(seed, "specimen", run),
-    )
-    movies, truth = image(specimen, structures, params, seed=seed, resources=Resources(), progress=Silent())
+    movies, truth = simulate(seed, params, run)
     series = correct_motion(movies, MotionParams(), resources=Resources(), progress=Silent())
-    tilts = [
-        replace(
-            tilt,
-            ctf=CtfEstimate(
-                defocus_u_angstrom=float(defocus),
-                defocus_v_angstrom=float(defocus),
-                astigmatism_deg=0.0,
-                score=1.0,
-                resolution_angstrom=10.0,
-            ),
-        )
-        for tilt, defocus in zip(series.tilts, truth.defocus_angstrom, strict=True)
-    ]
-    series = replace(series.with_tilts(tilts), geometry=truth.geometry, defocus_hand=truth.defocus_hand)
-    return series, truth
+    return with_true_geometry_and_defocus(series, truth), truth
 
 
 def misaligned(series: TiltSeries, error_angstrom: float, seed: int) -> TiltSeries:
@@ -90,21 +70,15 @@ def misaligned(series: TiltSeries, error_angstrom: float, seed: int) -> TiltSeri
     return replace(series, geometry=replace(geometry, shift_xy_angstrom=geometry.shift_xy_angstrom + error))
 
 
-def report(figure: str, value: float, unit: str, bar: float, *, at_most: bool) -> None:
-    """Print one figure as a JSON line."""
-    holds = value <= bar if at_most else value >= bar
-    print(json.dumps({"figure": figure, "value": round(value, 4), "unit": unit, "bar": bar, "holds": bool(holds)}))
-
-
 def report_scores(result: Score) -> None:
     """Print F1, localisation, orientation and average precision of every class."""
     for item in result.classes:
         name = item.object_name
-        report(f"F1 {name} ({item.n_truth} particles)", item.f1, "", F1_BARS[name], at_most=False)
-        report(f"localisation median {name}", item.localisation_median_angstrom, "angstrom", 6.0, at_most=True)
-        report(f"orientation median {name}", item.orientation_median_deg, "degree", 10.0, at_most=True)
+        report(f"F1 {name} ({item.n_truth} particles)", item.f1, "", F1_BARS[name], at_least=True)
+        report(f"localisation median {name}", item.localisation_median_angstrom, "angstrom", 6.0)
+        report(f"orientation median {name}", item.orientation_median_deg, "degree", 10.0)
         if item.curve is not None:
-            report(f"average precision {name}", item.curve.average_precision, "", F1_BARS[name], at_most=False)
+            report(f"average precision {name}", item.curve.average_precision, "", F1_BARS[name], at_least=True)
 
 
 def match(series: TiltSeries, truth: SeriesTruth, params: TemplateParams) -> tuple[Labels, Labels, Tomogram, float]:
@@ -126,7 +100,7 @@ def main() -> None:
     params = TemplateParams()
     picks, truths, seconds = [], [], []
     for number in range(1 if options.quick else options.tomograms):
-        series, truth = simulate(f"TS-{number + 1:03d}", options.seed, quick=options.quick)
+        series, truth = prepared(f"TS-{number + 1:03d}", options.seed, quick=options.quick)
         series = misaligned(series, options.shift_error, options.seed)
         found, true, tomogram, cpu = match(series, truth, params)
         picks.append(found)
@@ -136,8 +110,8 @@ def main() -> None:
     report_scores(score(picks, truths, objects))
     table = confusion(picks, truths, objects)
     wrong = int(table.counts[:-1, :-1].sum() - np.trace(table.counts[:-1, :-1]))
-    report("particles given another class", wrong, "", 0, at_most=True)
-    report("search, scaled to 180 x 432 x 384 voxels", float(np.mean(seconds)), "CPU s", CPU_BAR_SECONDS, at_most=True)
+    report("particles given another class", wrong, "", 0)
+    report("search, scaled to 180 x 432 x 384 voxels", float(np.mean(seconds)), "CPU s", CPU_BAR_SECONDS)
 
 
 if __name__ == "__main__":

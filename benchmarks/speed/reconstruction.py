@@ -5,11 +5,12 @@ slices. CPU seconds, best of two, one thread. ``python benchmarks/speed/reconstr
 """
 
 import argparse
-import json
 import math
 import resource
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +22,11 @@ from tomoset.reconstruction import ReconstructionParams, back_project_views, rec
 from tomoset.reconstruction.back_projection import back_project_blocks, pack_views
 from tomoset.reconstruction.plan import RowFrame
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
+
+from shared.figures import report
+
 SLICES = 32
-
-
-def report(figure: str, value: float, unit: str, bar: float | None = None, at_least: bool = False) -> None:
-    """Print one figure; without a bar it is for information."""
-    line: dict[str, object] = {"figure": figure, "value": round(value, 5), "unit": unit}
-    if bar is not None:
-        line |= {"bar": bar, "holds": value >= bar if at_least else value <= bar}
-    print(json.dumps(line), flush=True)
 
 
 def best_of_two(work: Callable[[], NDArray[np.float32]]) -> tuple[float, NDArray[np.float32]]:
@@ -92,7 +89,13 @@ def measure_kernel(n: int, nz: int, bar: float | None) -> None:
     report(f"scipy CSR {name}", peer_seconds, "CPU s")
     report(f"back-projection {name}, times quicker than scipy CSR", peer_seconds / seconds, "x", bar, at_least=True)
     agreement = float(np.corrcoef(volume.ravel()[::53], peer.ravel()[::53])[0, 1])
-    report(f"back-projection {name}, correlation with scipy CSR on white noise", agreement, "", 0.9999, at_least=True)
+    report(
+        f"back-projection {name}, correlation with scipy CSR on white noise",
+        agreement,
+        "",
+        0.9999,
+        at_least=True,
+    )
 
 
 def demo_series(n_tilts: int, shape_yx: tuple[int, int]) -> TiltSeries:

@@ -1,0 +1,1 @@
+"""What several benchmarks share: the line that is one figure, and the simulated series."""
