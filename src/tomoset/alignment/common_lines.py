@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tomoset.alignment.common_frame import Pose, xy_from_uv
 from tomoset.alignment.preprocess import Views
 from tomoset.alignment.signal_model import amplitude_at
+from tomoset.physics import vertex_offset
 
 __all__ = ["AxisSearch", "search_axis"]
 
@@ -61,8 +62,7 @@ def search_axis(
     top = int(np.argmax(fine_scores))
     turn = 0.0
     if 0 < top < len(fine) - 1:
-        before, at, after = fine_scores[top - 1 : top + 2]
-        turn = float(0.5 * (before - after) / (before - 2 * at + after)) if before + after < 2 * at else 0.0
+        turn = float(vertex_offset(*fine_scores[top - 1 : top + 2]))
     contrast = float(fine_scores[top] - np.median(scores))
     return AxisSearch(axis_deg=float(fine[top] + turn * step_deg / 4), contrast=contrast)
 

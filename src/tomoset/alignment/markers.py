@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tomoset.alignment.common_frame import Pose, xy_from_uv
 from tomoset.alignment.preprocess import Views
+from tomoset.physics import vertex_offset
 
 __all__ = ["Markers", "Offsets", "find_markers", "matched_images", "measure_offsets", "predicted_uv"]
 
@@ -100,7 +101,7 @@ def find_markers(views: Views, coefficients_nyx: Images, pose: Pose, thickness_a
     volume_zyx, axes = _back_project(views, coefficients_nyx, pose, thickness_angstrom, step)
     size = 2 * int(_APART_ANGSTROM / step) + 1
     top = ndimage.maximum_filter(volume_zyx, size=size)
-    # Bright particles make streaks, so noise is measured by the median: twice the interquartile range would see them.
+    # Bright particles and their streaks would raise a standard deviation; the median deviation hardly sees them.
     middle = float(np.median(volume_zyx[::2, ::2, ::2]))
     noise = 1.4826 * float(np.median(np.abs(volume_zyx[::2, ::2, ::2] - middle)))
     z, y, x = np.nonzero((volume_zyx == top) & (volume_zyx > middle + 5.0 * noise))
@@ -227,13 +228,8 @@ def _correlate(boxes: Images, weight: Floats, reach: int) -> tuple[Floats, NDArr
     at = near[views, row, column]
     interior = (row > 0) & (row < width - 1) & (column > 0) & (column < width - 1) & (at > 0)
     row, column = row + middle - reach, column + middle - reach
-    lag_u = column - middle + _vertices(correlation[views, row, column - 1], at, correlation[views, row, column + 1])
-    lag_v = row - middle + _vertices(correlation[views, row - 1, column], at, correlation[views, row + 1, column])
+    left, right = correlation[views, row, column - 1], correlation[views, row, column + 1]
+    below, above = correlation[views, row - 1, column], correlation[views, row + 1, column]
+    lag_u = column - middle + vertex_offset(left, at, right)
+    lag_v = row - middle + vertex_offset(below, at, above)
     return np.column_stack([lag_u, lag_v]), interior
-
-
-def _vertices(before: Images, at: Images, after: Images) -> Floats:
-    """Tops of parabolas through three neighbours, within half a sample."""
-    curvature = (before - 2 * at + after).astype(np.float64)
-    safe = np.where(curvature < 0, curvature, -np.inf)
-    return np.clip(0.5 * (before - after) / safe, -0.5, 0.5)

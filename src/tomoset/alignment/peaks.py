@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoset.physics import vertex_offset
+
 __all__ = ["Peak", "find_peak"]
 
 
@@ -45,13 +47,7 @@ def find_peak(map_yx: NDArray[np.floating], radius_xy: tuple[float, float]) -> P
     row, column = np.unravel_index(np.argmax(np.where(inside, near, -np.inf)), near.shape)
     y, x = int(lag_y[row]), int(lag_x[column])
     centre = float(map_yx[y % ny, x % nx])
-    dx = _vertex(float(map_yx[y % ny, (x - 1) % nx]), centre, float(map_yx[y % ny, (x + 1) % nx]))
-    dy = _vertex(float(map_yx[(y - 1) % ny, x % nx]), centre, float(map_yx[(y + 1) % ny, x % nx]))
+    dx = float(vertex_offset(float(map_yx[y % ny, (x - 1) % nx]), centre, float(map_yx[y % ny, (x + 1) % nx])))
+    dy = float(vertex_offset(float(map_yx[(y - 1) % ny, x % nx]), centre, float(map_yx[(y + 1) % ny, x % nx])))
     spread = float(map_yx.std(dtype=np.float64))
     return Peak(shift_xy=(x + dx, y + dy), height=centre, significance=centre / spread if spread > 0 else 0.0)
-
-
-def _vertex(before: float, at: float, after: float) -> float:
-    """Place of the top of the parabola through three neighbours, within half a sample of the middle one."""
-    curvature = before - 2 * at + after
-    return 0.0 if curvature >= 0 else float(np.clip(0.5 * (before - after) / curvature, -0.5, 0.5))

@@ -9,6 +9,7 @@ from tomoset.alignment.common_frame import CommonFrame, Pose, resample_view, res
 from tomoset.alignment.peaks import find_peak
 from tomoset.alignment.preprocess import Views
 from tomoset.alignment.signal_model import SlabModel, make_slab_model
+from tomoset.physics import vertex_offset
 
 __all__ = ["NewtonStep", "newton_step", "scan_thickness", "wiener_sweep"]
 
@@ -174,7 +175,6 @@ def scan_thickness(
     ]
     best = int(np.argmax(likelihoods))
     if 0 < best < len(factors) - 1:
-        before, at, after = likelihoods[best - 1 : best + 2]
-        turn = 0.5 * (before - after) / (before - 2 * at + after)
+        turn = float(vertex_offset(*likelihoods[best - 1 : best + 2]))
         return float(first_guess_angstrom * factors[best] * (factors[1] / factors[0]) ** turn)
     return float(first_guess_angstrom * factors[best])

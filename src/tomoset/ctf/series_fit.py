@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoset.physics import vertex_offset
+
 __all__ = ["best_path", "parabola_vertex"]
 
 Floats = NDArray[np.float64]
@@ -59,6 +61,4 @@ def parabola_vertex(values: Floats, index: int) -> float:
     """Place of the maximum near ``index`` by a parabola through three values; the index itself at the ends."""
     if not 0 < index < len(values) - 1:
         return float(index)
-    before, here, after = values[index - 1 : index + 2]
-    bend = before - 2 * here + after
-    return index + float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else float(index)
+    return index + float(vertex_offset(*values[index - 1 : index + 2]))

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, fields
 
 from tomoset.errors import ParameterError
+from tomoset.physics import ICE_MEAN_FREE_PATH_ANGSTROM
 
 __all__ = ["CurationParams"]
 
@@ -38,7 +39,7 @@ class CurationParams:
     half_correlation_min : float
         Correlation of the half tomograms that leaves no doubt.
     mean_free_path_angstrom : float
-        Of electrons in ice: turns the loss of counts into a thickness (3950 Å: 300 kV with an objective aperture).
+        Of electrons in ice: turns the loss of counts into a thickness (3950 Å: 300 kV with an energy filter).
 
     Raises
     ------
@@ -58,7 +59,7 @@ class CurationParams:
     thickness_max_angstrom: float = 3000.0
     alignment_error_max_angstrom: float = 15.0
     half_correlation_min: float = 0.0
-    mean_free_path_angstrom: float = 3950.0
+    mean_free_path_angstrom: float = ICE_MEAN_FREE_PATH_ANGSTROM
 
     def __post_init__(self) -> None:
         """Refuse thresholds that mean nothing."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from tomoset.errors import ParameterError
 from tomoset.model import Optics
-from tomoset.physics import wavelength_angstrom
+from tomoset.physics import ICE_MEAN_FREE_PATH_ANGSTROM, wavelength_angstrom
 
 __all__ = ["MicroscopeParams", "Scheme"]
 
@@ -102,7 +102,7 @@ class MicroscopeParams:
     stage_shift_angstrom: float = 40.0
     tilt_error_deg: float = 0.0
     drift_angstrom: float = 10.0
-    mean_free_path_angstrom: float = 3950.0
+    mean_free_path_angstrom: float = ICE_MEAN_FREE_PATH_ANGSTROM
     dqe: float = 0.85
     ice_phase_noise: float = 0.0175
     hot_pixel_fraction: float = 1e-4

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.structures import Structure
+from tomoset.structures import Structure, potential_map
+from tomoset.structures.potential import SPREAD_PER_RESOLUTION
 
 __all__ = ["MoleculeTransform", "project_molecules", "transform_molecule"]
 
@@ -21,7 +22,6 @@ _TABLE_STEPS = 512
 # image's band; the slices undo the widening exactly.
 _VOXELS_PER_PIXEL = 2
 _WIDENING_VOXELS = 0.7
-_SIGMA_PER_RESOLUTION = 1.0 / (math.pi * math.sqrt(2.0))  # as structures.potential_map defines resolution
 
 Floats = NDArray[np.float64]
 
@@ -112,11 +112,9 @@ def _lattice(volume_zyx: NDArray[np.float32], reach: int) -> NDArray[np.complex6
 
 def transform_molecule(structure: Structure, pixel_size_angstrom: float) -> MoleculeTransform:
     """Prepare a molecule for projection onto pixels of a given size."""
-    from tomoset.structures import potential_map
-
     voxel = pixel_size_angstrom / _VOXELS_PER_PIXEL
     widening = _WIDENING_VOXELS * voxel
-    potential = potential_map(structure, voxel, resolution_angstrom=widening / _SIGMA_PER_RESOLUTION)
+    potential = potential_map(structure, voxel, resolution_angstrom=widening / SPREAD_PER_RESOLUTION)
     volume_zyx = _undo_voxel_mean(potential.volume_zyx)
     n = volume_zyx.shape[0]
     correction = 1 / _apodisation(n)

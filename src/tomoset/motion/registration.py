@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tomoset.errors import GeometryError
 from tomoset.motion.params import MotionParams
-from tomoset.physics import fourier_crop_2d
+from tomoset.physics import fourier_crop_2d, vertex_offset
 
 __all__ = ["register_frames"]
 
@@ -266,9 +266,9 @@ def _peak(correlation_yx: NDArray[np.float32], current_xy: Floats, reach: float)
     iy, ix = np.unravel_index(int(np.argmax(np.where(far, -np.inf, window))), window.shape)
     y, x = near_y[iy], near_x[ix]
     beside = np.array([-1, 0, 1])
-    along_x = correlation_yx[y, (x + beside) % correlation_yx.shape[1]]
-    along_y = correlation_yx[(y + beside) % correlation_yx.shape[0], x]
-    return np.array([x + _parabola(along_x), y + _parabola(along_y)])
+    along_x = correlation_yx[y, (x + beside) % correlation_yx.shape[1]].astype(np.float64)
+    along_y = correlation_yx[(y + beside) % correlation_yx.shape[0], x].astype(np.float64)
+    return np.array([x + float(vertex_offset(*along_x)), y + float(vertex_offset(*along_y))])
 
 
 def _within(size: int, current: float, reach: float) -> NDArray[np.intp]:
@@ -276,10 +276,3 @@ def _within(size: int, current: float, reach: float) -> NDArray[np.intp]:
     lags = np.arange(-(size // 2), (size + 1) // 2)
     near: NDArray[np.intp] = lags[(np.abs(lags + current) <= reach) | (lags == 0)]
     return near
-
-
-def _parabola(three: NDArray[np.float32]) -> float:
-    """Offset of the vertex through three equidistant values, −0.5 to 0.5."""
-    before, here, after = (float(v) for v in three)
-    bend = before - 2 * here + after
-    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0

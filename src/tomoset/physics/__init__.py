@@ -1,4 +1,4 @@
-"""Formulas used both to make and to unmake images: wavelength, CTF, dose, scattering, Fourier."""
+"""Formulas used both to make and to unmake images: wavelength, CTF, dose, scattering, Fourier, peaks."""
 
 from tomoset.physics.ctf import ctf, ctf_2d, ctf_float32, defocus_along
 from tomoset.physics.dose import critical_dose, damage_amplitude
@@ -10,6 +10,7 @@ from tomoset.physics.fourier import (
     rfft_frequency_2d,
     rfft_frequency_3d,
 )
+from tomoset.physics.peaks import vertex_offset
 from tomoset.physics.scattering import ICE_MEAN_FREE_PATH_ANGSTROM, transmission
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "rfft_frequency_2d",
     "rfft_frequency_3d",
     "transmission",
+    "vertex_offset",
     "wavelength_angstrom",
 ]
