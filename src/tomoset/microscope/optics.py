@@ -14,7 +14,7 @@ from tomoset.microscope.projection import MoleculeTransform, project_molecules
 from tomoset.model import Molecules
 from tomoset.physics import ctf_float32, interaction_parameter_per_volt_angstrom, rfft_frequency_2d, wavelength_angstrom
 
-__all__ = ["View", "height_nodes", "height_weights", "ice_spectrum", "molecule_spectrum"]
+__all__ = ["View", "height_nodes", "height_weights", "ice_spectrum", "molecule_spectrum", "plane_height"]
 
 # Largest error of a CTF interpolated between heights; the full swing of a CTF is 2.
 _CTF_TOLERANCE = 1e-3
@@ -189,14 +189,14 @@ def ice_spectrum(
     depth_yx = (rng.random(canvas.shape_yx, dtype=np.float32) - np.float32(0.5)) * np.float32(path_angstrom)
     largest_k2 = min(0.5 / canvas.pixel_size_angstrom**2, 1 / _FINEST_ANGSTROM**2)
     slab_angstrom = 2 * _ICE_PHASE_TOLERANCE / (math.pi * wavelength_angstrom(params.voltage_kv) * largest_k2)
-    slab_yx = np.rint((_plane_height(view, canvas) + depth_yx) / np.float32(slab_angstrom)).astype(np.int16)
+    slab_yx = np.rint((plane_height(view, canvas) + depth_yx) / np.float32(slab_angstrom)).astype(np.int16)
     for slab in range(int(slab_yx.min()), int(slab_yx.max()) + 1):
         transfer = _transfer(view.defocus_angstrom + params.defocus_hand * slab * slab_angstrom, params, canvas)
         spectrum += rfft2(np.where(slab_yx == slab, phase_yx, np.float32(0)), workers=workers) * transfer
     return spectrum * np.float32(2 * params.ice_phase_noise * scale)
 
 
-def _plane_height(view: View, canvas: Canvas) -> NDArray[np.float32]:
+def plane_height(view: View, canvas: Canvas) -> NDArray[np.float32]:
     """Camera-frame height (ny, nx), Å, at which the beam through each pixel meets the specimen's middle plane."""
     rotation = view.image_from_specimen
     slope_x, slope_y = rotation[2, :2] @ np.linalg.inv(rotation[:2, :2])
