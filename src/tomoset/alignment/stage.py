@@ -56,7 +56,7 @@ def align(series: TiltSeries, params: AlignmentParams, *, resources: Resources, 
         Tilt images; CTF estimates, doses and nominal angles are used.
     params : AlignmentParams
     resources : Resources
-        The stage runs on one thread.
+        Not used: the stage runs on one thread and holds the binned tilt images, a few times, in memory.
     progress : Progress
 
     Returns

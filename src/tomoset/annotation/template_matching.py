@@ -95,6 +95,8 @@ def match_templates(
         All classes that may be there: they compete, and what is not searched for is taken for its nearest likeness.
     params : TemplateParams
     resources : Resources
+        ``workers`` rotations are tried at a time, each with two volumes of its own at the search's voxel size, which
+        ``memory_gib`` does not bound.
     progress : Progress
 
     Returns

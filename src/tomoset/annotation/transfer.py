@@ -107,7 +107,10 @@ def box_transfer(
 
 
 def _spacing_rad(tilt_deg: NDArray[np.float64]) -> float:
-    """Mean spacing of the tilts; one tilt alone counts as if it had neighbours 3° away."""
+    """Mean spacing of the tilts, taken for all; one tilt alone counts as if it had neighbours 3° away.
+
+    The reconstruction gives each view its own step, so that beside a gap its views weigh up to twice as much as here.
+    """
     return float(np.deg2rad(np.ptp(tilt_deg) / (tilt_deg.size - 1))) if tilt_deg.size > 1 else float(np.deg2rad(3.0))
 
 

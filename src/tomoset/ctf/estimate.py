@@ -45,7 +45,8 @@ def estimate_ctf(series: TiltSeries, params: CtfParams, *, resources: Resources,
     params : CtfParams
         See there.
     resources : Resources
-        ``workers`` tilts are analysed at a time.
+        ``workers`` tilts are analysed at a time; each holds the spectra of its image's tiles by height, which
+        ``memory_gib`` does not bound.
     progress : Progress
         One step a tilt, twice (spectra, fits).
 

@@ -53,6 +53,7 @@ def image(
     seed : int
         Of the dataset; the series' name keeps the series apart.
     resources : Resources
+        Threads of the Fourier transforms when frames are read; a quarter of the memory holds the planes of one view.
     progress : Progress
         Told of each species that has been prepared.
 

@@ -38,11 +38,11 @@ class Resources:
     Parameters
     ----------
     device : {"cpu", "cuda"}
-        Where kernels run.
+        Where networks are trained and run; every other stage works on the CPU, whatever is said here.
     workers : int
         Threads a stage may use.
     memory_gib : float
-        Memory a stage should stay within, GiB.
+        Memory a stage should stay within, GiB; stages that cannot divide their work say so.
     allocate : callable
         ``(name, shape, dtype) -> array`` that makes room for a big result of the stage.
     """

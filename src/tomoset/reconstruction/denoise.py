@@ -78,7 +78,8 @@ def denoise(
         With halves.
     params : DenoiseParams
     resources : Resources
-        The result is made by ``allocate("denoised_zyx", …)``.
+        Device and threads of the network (another device may change the last digits); the result is made by
+        ``allocate("denoised_zyx", …)``.
     seed : int
         Of the network's start and of the patches.
     progress : Progress
