@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tomoset.benchmark.processing import ProcessingAccuracy
+from tomoset.benchmark.processing import ProcessingAccuracy, true_defocus_at_centre_angstrom
 from tomoset.ctf import CtfParams, ctf_curve
 from tomoset.model import SeriesTruth, TiltSeries
 from tomoset.report.pictures import save_picture
@@ -60,7 +60,8 @@ def draw_ctf(path: Path, series: TiltSeries, params: CtfParams, truth: SeriesTru
     defocus = [np.nan if tilt.ctf is None else tilt.ctf.defocus_angstrom / 1e4 for tilt in series.tilts]
     right.plot(series.nominal_tilt_deg, defocus, "o", ms=4, label="estimate")
     if truth is not None:
-        right.plot(series.nominal_tilt_deg, truth.defocus_angstrom / 1e4, "k_", ms=8, label="truth")
+        at_centre = true_defocus_at_centre_angstrom(truth)
+        right.plot(series.nominal_tilt_deg, at_centre / 1e4, "k_", ms=8, label="truth")
     right.set(xlabel="tilt, °", ylabel="defocus, µm", title="defocus of each tilt")
     right.legend(fontsize=7)
     save_picture(path, figure, dpi=110)
