@@ -6,6 +6,7 @@ The ninth word, ``Recipe``, is composed of the stages' own parameters and theref
 
 from tomoset.model.array_source import ArraySource, InMemory, Region
 from tomoset.model.labels import Labels, PickableObject, Picks, Segmentation
+from tomoset.model.matter import BilayerProfile, Filament, IceLayer, Membrane, Scatterers
 from tomoset.model.movies import Movie, MovieSet, Optics
 from tomoset.model.random_streams import stream
 from tomoset.model.release import Release, ReleasedFile
@@ -14,15 +15,19 @@ from tomoset.model.score import ClassScore, PrecisionRecall, Score
 from tomoset.model.specimen import CompositionRow, Molecules, Specimen
 from tomoset.model.tilt_series import CtfEstimate, MotionTrack, Tilt, TiltSeries
 from tomoset.model.tomogram import Tomogram
-from tomoset.model.truth import SeriesTruth
+from tomoset.model.truth import SeriesTruth, deformation_terms, local_motion_terms
 
 __all__ = [
     "ArraySource",
+    "BilayerProfile",
     "ClassScore",
     "CompositionRow",
     "CtfEstimate",
+    "Filament",
+    "IceLayer",
     "InMemory",
     "Labels",
+    "Membrane",
     "Molecules",
     "MotionTrack",
     "Movie",
@@ -36,6 +41,7 @@ __all__ = [
     "Release",
     "ReleasedFile",
     "Resources",
+    "Scatterers",
     "Score",
     "Segmentation",
     "SeriesTruth",
@@ -45,5 +51,7 @@ __all__ = [
     "TiltSeries",
     "Tomogram",
     "allocate_in_memory",
+    "deformation_terms",
+    "local_motion_terms",
     "stream",
 ]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tomoset.specimen.raster import Raster
 
-__all__ = ["insert_copies", "mark_near", "runs_of"]
+__all__ = ["all_free", "insert_copies", "mark_near", "runs_of", "take_near"]
 
 
 @numba.njit(cache=True)
@@ -80,6 +80,35 @@ def _stamp(bits_zyb: NDArray[np.uint8], nx: int, runs: NDArray[np.int16], z: int
         for step in range(runs[r, 3]):
             k = _wrapped(x + runs[r, 2] + step, nx)
             bits_zyb[i, j, k >> 3] |= np.uint8(1 << (k & 7))
+
+
+@numba.njit(cache=True)
+def take_near(bits_zyb: NDArray[np.uint8], nx: int, points_zyx: NDArray[np.float64], reach: float) -> None:
+    """Take voxels whose centre lies within ``reach`` voxels of a point; periodic in x and y, cut at the walls in z."""
+    nz, ny = bits_zyb.shape[0], bits_zyb.shape[1]
+    for p in range(len(points_zyx)):
+        z, y, x = points_zyx[p]
+        for i in range(max(int(np.ceil(z - reach)), 0), min(int(np.floor(z + reach)), nz - 1) + 1):
+            for j in range(int(np.ceil(y - reach)), int(np.floor(y + reach)) + 1):
+                rest = reach * reach - (i - z) ** 2 - (j - y) ** 2
+                if rest < 0:
+                    continue
+                half = np.sqrt(rest)
+                for k in range(int(np.ceil(x - half)), int(np.floor(x + half)) + 1):
+                    column = k % nx
+                    bits_zyb[i, j % ny, column >> 3] |= np.uint8(1 << (column & 7))
+
+
+@numba.njit(cache=True)
+def all_free(bits_zyb: NDArray[np.uint8], nx: int, points_zyx: NDArray[np.float64]) -> bool:
+    """Whether all points lie in free voxels, between the walls in z."""
+    nz, ny = bits_zyb.shape[0], bits_zyb.shape[1]
+    for p in range(len(points_zyx)):
+        i, j = int(np.floor(points_zyx[p, 0] + 0.5)), int(np.floor(points_zyx[p, 1] + 0.5)) % ny
+        k = int(np.floor(points_zyx[p, 2] + 0.5)) % nx
+        if i < 0 or i >= nz or bits_zyb[i, j, k >> 3] >> (k & 7) & 1:
+            return False
+    return True
 
 
 @numba.njit(cache=True)

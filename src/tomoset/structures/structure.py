@@ -30,6 +30,9 @@ class Structure:
         Standard deviation of each scatterer's Gaussian, Å.
     source : str
         One sentence: which model or file this is, and what was taken of it.
+    repeat_angstrom : float or None
+        For one repeat of a filament, whose axis is z and whose minus end is at −z: distance along z, Å, after which
+        the next copy follows in the same azimuth. None for a molecule that stands alone.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Structure:
     strengths_volt_angstrom3: NDArray[np.float64]
     spreads_angstrom: NDArray[np.float64]
     source: str
+    repeat_angstrom: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a molecule without substance."""
