@@ -40,7 +40,7 @@ def _suggestion(root: Path) -> tuple[Path, Callable[[], object]]:
 def _truth(root: Path) -> tuple[Path, Callable[[], object]]:
     folder = ProjectLayout(root).truth("TS1")
     folder.mkdir(parents=True)
-    np.savez(folder / "molecules.npz", positions_0=np.zeros((1, 3)))
+    np.savez(folder / "specimen.npz", positions_0=np.zeros((1, 3)))
     return folder / "truth.json", lambda: load_truth(folder)
 
 
@@ -68,8 +68,8 @@ def test_a_damaged_document(
 def test_damaged_poses(content: bytes, tmp_path: Path) -> None:
     path, load = _truth(tmp_path)
     path.write_text("{}")
-    path.with_name("molecules.npz").write_bytes(content)
-    with pytest.raises(FormatError, match=r"molecules\.npz: expected NumPy arrays"):
+    path.with_name("specimen.npz").write_bytes(content)
+    with pytest.raises(FormatError, match=r"specimen\.npz: expected NumPy arrays"):
         load()
 
 

@@ -8,7 +8,7 @@ import typing
 from dataclasses import dataclass, field
 from importlib import resources as package_resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tomoset.alignment import AlignmentParams
 from tomoset.annotation import TemplateParams
@@ -26,16 +26,20 @@ __all__ = ["ObjectSpec", "Recipe", "built_in_recipes", "load_recipe", "read_reci
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSpec:
-    """A class of particles: what it looks like and how it is shown.
+    """A class of things to be labeled: what it looks like and how it is shown.
 
     Parameters
     ----------
     name : str
         Letters, digits, hyphens.
-    structure : str
-        Name of a built-in model, or the path of a PDB or mmCIF file relative to the recipe.
     radius_angstrom : float
-        Half of it is the matching distance of the CZII metric.
+        Of a particle (half of it is the matching distance of the CZII metric) or filament; half a membrane's thickness.
+    structure : str
+        Of a particle or filament: a built-in model, ``pdb:ID``, or the path of a coordinate file or density map
+        relative to the recipe. Membranes have none; the name is the membrane's (``liposome``, ``outer-membrane`` …).
+    kind : {"particle", "filament", "membrane"}
+    search : bool
+        Whether template matching looks for it; a class that no template can find is better left to other methods.
     symmetry : str
         Point group; empty takes a built-in model's own.
     color : str
@@ -45,17 +49,22 @@ class ObjectSpec:
     """
 
     name: str
-    structure: str
     radius_angstrom: float
+    structure: str = ""
+    kind: Literal["particle", "filament", "membrane"] = "particle"
+    search: bool = True
     symmetry: str = ""
     color: str = "#808080"
     identifier: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse colours no viewer understands."""
+        """Refuse colours no viewer understands, and particles without a look."""
         digits = self.color.removeprefix("#")
         if len(digits) != 6 or any(c not in "0123456789abcdefABCDEF" for c in digits):
             raise RecipeError(f"objects.{self.name}.color: expected #rrggbb, found {self.color!r}")
+        if (self.kind == "membrane") == bool(self.structure):
+            wanted = "no structure for a membrane" if self.structure else f"a structure for a {self.kind}"
+            raise RecipeError(f"objects.{self.name}.structure: expected {wanted}, found {self.structure!r}")
 
     @property
     def color_rgba(self) -> tuple[int, int, int, int]:
@@ -74,6 +83,8 @@ class Recipe:
         Of the dataset, with hyphens or underscores.
     title : str
         One line for people.
+    scale : str
+        Which of the recipe's sizes this is: ``small`` for a test on a desk, ``paper`` for the published acquisition.
     seed : int
         All randomness of the dataset follows from it.
     n_series : int
@@ -90,6 +101,7 @@ class Recipe:
 
     name: str
     title: str = ""
+    scale: str = "small"
     seed: int = 1
     n_series: int = 0
     objects: tuple[ObjectSpec, ...] = ()
@@ -139,6 +151,7 @@ class Recipe:
                 radius_angstrom=spec.radius_angstrom,
                 symmetry=spec.symmetry or _built_in_symmetry(spec.structure),
                 color_rgba=spec.color_rgba,
+                is_particle=spec.kind == "particle",
                 identifier=spec.identifier,
             )
             for i, spec in enumerate(self.objects, start=1)
@@ -200,6 +213,7 @@ def read_recipe(text: str, overrides: tuple[str, ...] = (), *, origin: str = "re
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{origin}: expected TOML, found a syntax error: {error}") from error
+    _choose_scale(table, overrides, origin)
     for override in overrides:
         _override(table, override)
     _refuse_unknown_keys(table, Recipe, origin, ())
@@ -208,6 +222,27 @@ def read_recipe(text: str, overrides: tuple[str, ...] = (), *, origin: str = "re
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in e['loc']) or 'recipe'}: {e['msg']}" for e in error.errors()]
         raise RecipeError(f"{origin}: {'; '.join(lines)}") from error
+
+
+def _choose_scale(table: dict[str, Any], overrides: tuple[str, ...], origin: str) -> None:
+    """Lay the tables of ``[scales.NAME]`` over the recipe's own; a recipe written by ``recipe_text`` has none left."""
+    scales = table.pop("scales", {})
+    for override in overrides:
+        if override.partition("=")[0].strip() == "scale":
+            _override(table, override)
+    scale = table.get("scale", "small")
+    if scale in scales:
+        _merge(table, scales[scale])
+    elif scales and scale != "small":
+        raise RecipeError(f"{origin}: expected scale to be one of small, {', '.join(scales)}, found {scale!r}")
+
+
+def _merge(table: dict[str, Any], other: dict[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(table.get(key), dict):
+            _merge(table[key], value)
+        else:
+            table[key] = value
 
 
 def _override(table: dict[str, Any], override: str) -> None:
