@@ -2,7 +2,7 @@
 
 import math
 
-from tomoset.specimen.params import Component
+from tomoset.specimen.components import Component
 
 __all__ = ["copies_from_mg_per_ml", "mg_per_ml_from_copies", "requested"]
 

@@ -7,8 +7,9 @@ import numpy as np
 from tomoset.errors import PackingError, ParameterError
 from tomoset.model import CompositionRow, Molecules, Progress, Silent, Specimen
 from tomoset.specimen.amounts import mg_per_ml_from_copies, requested
+from tomoset.specimen.components import Component
 from tomoset.specimen.packing import PackingBox, insert
-from tomoset.specimen.params import Component, SpecimenParams
+from tomoset.specimen.params import SpecimenParams
 from tomoset.specimen.poses import (
     PROTEIN_ANGSTROM3_PER_DALTON,
     PoseBank,

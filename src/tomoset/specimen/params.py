@@ -5,43 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tomoset.errors import ParameterError
+from tomoset.specimen.components import Component
 
 __all__ = ["Component", "SpecimenParams"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Component:
-    """How much of one species: a concentration or a number of copies, one of the two.
-
-    Parameters
-    ----------
-    species : str
-        Name of the structure.
-    mg_per_ml : float, optional
-        Concentration in the whole slab of ice, ≥ 0.
-    copies : int, optional
-        Number of copies, ≥ 0.
-
-    Raises
-    ------
-    ParameterError
-        If neither or both are given, or the amount is negative.
-    """
-
-    species: str
-    mg_per_ml: float | None = None
-    copies: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse amounts that mean nothing."""
-        if (self.mg_per_ml is None) == (self.copies is None):
-            raise ParameterError(
-                f"component {self.species}: expected either mg_per_ml or copies, found "
-                f"{'neither' if self.copies is None else 'both'}; keep one of them"
-            )
-        amount = self.mg_per_ml if self.mg_per_ml is not None else self.copies
-        if amount is None or not (np.isfinite(amount) and amount >= 0):
-            raise ParameterError(f"component {self.species}: expected an amount of zero or more, found {amount}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
