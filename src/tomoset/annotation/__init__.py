@@ -3,7 +3,7 @@
 from tomoset.annotation.frames import FrameFit, fit_specimen_frames
 from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.template_matching import match_templates, methods_text
-from tomoset.annotation.truth import truth_labels, truth_methods_text
+from tomoset.annotation.truth import specimen_frame, truth_labels, truth_methods_text
 
 STAGE_VERSION = "1"
 
@@ -15,6 +15,7 @@ __all__ = [
     "fit_specimen_frames",
     "match_templates",
     "methods_text",
+    "specimen_frame",
     "truth_labels",
     "truth_methods_text",
 ]

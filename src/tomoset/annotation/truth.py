@@ -6,7 +6,7 @@ from tomoset.annotation.frames import FrameFit, fit_specimen_frames
 from tomoset.errors import GeometryError
 from tomoset.model import Labels, PickableObject, Picks, SeriesTruth, Tomogram
 
-__all__ = ["truth_labels", "truth_methods_text"]
+__all__ = ["specimen_frame", "truth_labels", "truth_methods_text"]
 
 
 def truth_methods_text() -> str:
@@ -40,15 +40,7 @@ def truth_labels(truth: SeriesTruth, tomogram: Tomogram) -> Labels:
     GeometryError
         If the tomogram's geometry has another number of rows than the truth, or uses fewer than three.
     """
-    if truth.geometry.n_tilts != tomogram.geometry.n_tilts:
-        raise GeometryError(
-            f"{tomogram.run}: expected an alignment of the {truth.geometry.n_tilts} tilts of the truth, "
-            f"found {tomogram.geometry.n_tilts}; every tilt keeps its row"
-        )
-    rows = np.asarray(tomogram.tilt_indices, dtype=np.intp)
-    fit = fit_specimen_frames(
-        truth.geometry.select(rows), tomogram.geometry.select(rows), _extent_angstrom(truth, tomogram)
-    )
+    fit = specimen_frame(truth, tomogram)
     picks = tuple(_carry(truth, item, tomogram, fit) for item in truth.objects if item.is_particle)
     existing = sum(len(m) for m in truth.specimen.molecules if m.species in {p.object_name for p in picks})
     return Labels(
@@ -59,6 +51,25 @@ def truth_labels(truth: SeriesTruth, tomogram: Tomogram) -> Labels:
         picks=picks,
         method=truth_methods_text(),
         notes=_notes(fit) | {"outside_the_volume": float(existing - sum(len(p) for p in picks))},
+    )
+
+
+def specimen_frame(truth: SeriesTruth, tomogram: Tomogram) -> FrameFit:
+    """Rigid motion from the frame of the simulated specimen to that of a tomogram made from its images.
+
+    Raises
+    ------
+    GeometryError
+        As :func:`truth_labels`.
+    """
+    if truth.geometry.n_tilts != tomogram.geometry.n_tilts:
+        raise GeometryError(
+            f"{tomogram.run}: expected an alignment of the {truth.geometry.n_tilts} tilts of the truth, "
+            f"found {tomogram.geometry.n_tilts}; every tilt keeps its row"
+        )
+    rows = np.asarray(tomogram.tilt_indices, dtype=np.intp)
+    return fit_specimen_frames(
+        truth.geometry.select(rows), tomogram.geometry.select(rows), _extent_angstrom(truth, tomogram)
     )
 
 

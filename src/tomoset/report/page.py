@@ -10,6 +10,7 @@ from tomoset.benchmark.processing import ProcessingAccuracy, measure_processing
 from tomoset.errors import FormatError, InputMissingError
 from tomoset.formats.atomic import write_text_atomic
 from tomoset.model import Progress, SeriesTruth, Silent, TiltSeries
+from tomoset.report.landmarks import picked_landmarks, true_landmarks
 from tomoset.report.processing_plots import draw_alignment, draw_ctf, draw_motion
 from tomoset.report.score_plots import draw_confusion, draw_precision_recall
 from tomoset.report.sections import draw_section
@@ -93,7 +94,7 @@ def _run_section(layout: ProjectLayout, recipe: Recipe, run: str) -> _RunSection
         series = load_series(folder, document)
         accuracy = measure_processing(series, truth) if truth is not None and series.geometry is not None else None
         facts |= _series_facts(series, accuracy)
-        pictures |= _draw_tomogram(layout, recipe, run)
+        pictures |= _draw_tomogram(layout, recipe, run, truth)
         pictures |= _draw_series(layout, recipe, series, truth, accuracy)
     return _RunSection(
         run=run,
@@ -122,7 +123,8 @@ def _series_facts(series: TiltSeries, accuracy: ProcessingAccuracy | None) -> di
     return facts
 
 
-def _draw_tomogram(layout: ProjectLayout, recipe: Recipe, run: str) -> dict[str, str]:
+def _draw_tomogram(layout: ProjectLayout, recipe: Recipe, run: str, truth: SeriesTruth | None) -> dict[str, str]:
+    """The tomogram with the picks of the templates, and once more with everything it truly holds."""
     try:
         tomogram = load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom)
     except InputMissingError:
@@ -130,8 +132,14 @@ def _draw_tomogram(layout: ProjectLayout, recipe: Recipe, run: str) -> dict[str,
     objects = recipe.pickable_objects()
     names = tuple(item.name for item in objects)
     labels = load_labels(layout, run, "tomoset", "templates", names, tomogram.grid.voxel_size_angstrom)
-    draw_section(layout.report / f"{run}_tomogram.png", tomogram, labels, objects)
-    return {"tomogram": f"{run}_tomogram.png"}
+    pictures = {}
+    if labels.picks or truth is None:
+        pictures["tomogram"] = f"{run}_tomogram.png"
+        draw_section(layout.report / pictures["tomogram"], tomogram, picked_landmarks(labels, objects), title="picks")
+    if truth is not None:
+        pictures["truth"] = f"{run}_truth.png"
+        draw_section(layout.report / pictures["truth"], tomogram, true_landmarks(truth, tomogram), title="truth")
+    return pictures
 
 
 def _draw_series(

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.model import Labels, PickableObject, Tomogram
+from tomoset.model import Tomogram
+from tomoset.report.landmarks import Landmarks
 from tomoset.report.pictures import save_picture
 
 __all__ = ["best_height_index", "draw_section", "slab_mean"]
 
 _SCALE_BAR_ANGSTROM = 1000.0
+_MOST_ARROWS = 40  # of one class in a picture
 
 
 def slab_mean(tomogram: Tomogram, centre_index: int, thickness_angstrom: float, axis: int = 0) -> NDArray[np.float32]:
@@ -34,24 +36,23 @@ def slab_mean(tomogram: Tomogram, centre_index: int, thickness_angstrom: float, 
     return tomogram.volume_zyx.read(region).mean(axis=axis, dtype=np.float64).astype(np.float32)
 
 
-def best_height_index(tomogram: Tomogram, labels: Labels, slab_angstrom: float) -> int:
-    """Height (z index) of the slab that shows most classes, then most particles; the middle when nothing is labeled."""
+def best_height_index(tomogram: Tomogram, landmarks: Sequence[Landmarks], slab_angstrom: float) -> int:
+    """Height (z index) of the slab that shows most classes, then most of them; the middle when nothing is labeled."""
     middle = tomogram.grid.shape_zyx[0] // 2
-    heights = [picks.positions_angstrom_xyz[:, 2] for picks in labels.picks if len(picks)]
+    heights = [each.points_angstrom_xyz[:, 2] for each in landmarks if len(each.points_angstrom_xyz)]
     if not heights:
         return middle
     voxel = tomogram.grid.voxel_size_angstrom
     candidates = np.arange(tomogram.grid.shape_zyx[0])
     inside = np.stack([(np.abs(z[None] - candidates[:, None] * voxel) < slab_angstrom / 2).sum(1) for z in heights])
-    merit = 1000 * (inside > 0).sum(0) + inside.sum(0) - 1e-3 * np.abs(candidates - middle)
+    merit = 1000 * (inside > 0).sum(0) + np.minimum(inside, _MOST_ARROWS).sum(0) - 1e-2 * np.abs(candidates - middle)
     return int(np.argmax(merit))
 
 
 def draw_section(
     path: Path,
     tomogram: Tomogram,
-    labels: Labels | None,
-    objects: Sequence[PickableObject],
+    landmarks: Sequence[Landmarks],
     *,
     slab_angstrom: float = 150.0,
     title: str = "",
@@ -63,17 +64,15 @@ def draw_section(
     path : Path
         PNG to write.
     tomogram : Tomogram
-    labels : Labels or None
-        Particles to point at; only those whose centre lies in the slab.
-    objects : sequence of PickableObject
-        Colours and radii.
+    landmarks : sequence of Landmarks
+        What to point at, as far as it lies in the slab; of a crowd, those nearest to the slab's middle.
     slab_angstrom : float
         Thickness that is averaged.
     title : str
     """
     from matplotlib.figure import Figure
 
-    height = best_height_index(tomogram, labels, slab_angstrom) if labels else tomogram.grid.shape_zyx[0] // 2
+    height = best_height_index(tomogram, landmarks, slab_angstrom)
     nz, ny, nx = tomogram.grid.shape_zyx
     voxel = tomogram.grid.voxel_size_angstrom
     width_inch = 8.0
@@ -82,16 +81,18 @@ def draw_section(
     _show(top, slab_mean(tomogram, height, slab_angstrom))
     _show(bottom, slab_mean(tomogram, ny // 2, slab_angstrom, axis=1))
     _scale_bar(top, voxel)
-    if labels:
-        for item in objects:
-            picks = labels.of(item.name)
-            near = np.abs(picks.positions_angstrom_xyz[:, 2] - height * voxel) < slab_angstrom / 2
-            points = picks.positions_angstrom_xyz[near, :2] / voxel
-            label = f"{item.name} ({len(picks)})"
-            _arrowheads(top, points, item.radius_angstrom / voxel, item.color_rgba, label, (nx / 2, ny / 2))
+    for each in landmarks:
+        away = np.abs(each.points_angstrom_xyz[:, 2] - height * voxel)
+        order = np.argsort(away, kind="stable")[:_MOST_ARROWS]
+        points = each.points_angstrom_xyz[order[away[order] < slab_angstrom / 2], :2] / voxel
+        # A membrane or filament is pointed at where it is, a particle beside itself.
+        gap = each.item.radius_angstrom / voxel if each.item.is_particle else 0.0
+        label = f"{each.item.name} ({each.count})"
+        _arrowheads(top, points, gap, each.item.color_rgba, label, (nx / 2, ny / 2))
+    if landmarks:
         top.legend(loc="upper right", fontsize=8, framealpha=0.85)
     where = f"{tomogram.run}, XY, z = {height * voxel / 10:.0f} nm, {slab_angstrom / 10:.0f} nm slab"
-    top.set_title(title or where, fontsize=10)
+    top.set_title(f"{title}{': ' if title else ''}{where}", fontsize=10)
     bottom.set_title("XZ through the middle", fontsize=8)
     save_picture(path, figure, dpi=90)
     return height

@@ -1,0 +1,80 @@
+"""What a cross-section points at: picks of particles, or everything the simulated specimen truly holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.annotation import specimen_frame
+from tomoset.model import Labels, PickableObject, SeriesTruth, Tomogram
+
+__all__ = ["Landmarks", "picked_landmarks", "true_landmarks"]
+
+_MEMBRANE_ARROWS = 4  # to each membrane of a vesicle or cell
+_STEEP = 0.5  # |normal z| below which a membrane crosses an XY section sharply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Landmarks:
+    """Places of one class.
+
+    Parameters
+    ----------
+    item : PickableObject
+        Its colour and radius.
+    points_angstrom_xyz : (n, 3) array of float64
+        Volume frame, Å.
+    count : int
+        How many individuals the tomogram holds.
+    """
+
+    item: PickableObject
+    points_angstrom_xyz: NDArray[np.float64]
+    count: int
+
+
+def picked_landmarks(labels: Labels, objects: Sequence[PickableObject]) -> tuple[Landmarks, ...]:
+    """Every particle that was picked."""
+    picked = [(item, labels.of(item.name)) for item in objects if item.is_particle]
+    return tuple(
+        Landmarks(item=item, points_angstrom_xyz=picks.positions_angstrom_xyz, count=len(picks))
+        for item, picks in picked
+    )
+
+
+def true_landmarks(truth: SeriesTruth, tomogram: Tomogram) -> tuple[Landmarks, ...]:
+    """Molecules, middles of filaments and membranes of the specimen, in the tomogram's frame."""
+    fit = specimen_frame(truth, tomogram)
+    found = []
+    for item in truth.objects:
+        places = _places(truth, item)
+        if places:
+            points = tomogram.grid.volume_from_specimen(fit.apply(np.concatenate(places)))
+            inside = tomogram.grid.contains(points)
+            individual = np.repeat(np.arange(len(places)), [len(place) for place in places])
+            count = len(np.unique(individual[inside]))
+            found.append(Landmarks(item=item, points_angstrom_xyz=points[inside], count=count))
+    return tuple(found)
+
+
+def _places(truth: SeriesTruth, item: PickableObject) -> list[NDArray[np.float64]]:
+    """Points of each individual of a class, specimen frame."""
+    specimen = truth.specimen
+    membranes = [membrane for membrane in specimen.membranes if membrane.name == item.name]
+    if membranes:
+        return [_crossings(membrane.vertices_angstrom_xyz, membrane.normals) for membrane in membranes]
+    filaments = [filament for filament in specimen.filaments if filament.species == item.name]
+    if filaments:
+        return [filament.curve_angstrom_xyz[len(filament) // 2][None] for filament in filaments]
+    molecules = [m.positions_angstrom_xyz for m in specimen.molecules if m.species == item.name]
+    return list(np.concatenate(molecules)[:, None]) if molecules else []
+
+
+def _crossings(vertices: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A few points around a membrane at every height, where it stands steep enough to be seen in a section."""
+    azimuth = np.arctan2(normals[:, 1], normals[:, 0])
+    spokes = 2 * np.pi * (np.arange(_MEMBRANE_ARROWS) + 0.5) / _MEMBRANE_ARROWS - np.pi
+    near = np.abs(azimuth[:, None] - spokes).min(axis=1) < np.deg2rad(3.0)
+    chosen = vertices[near & (np.abs(normals[:, 2]) < _STEEP)]
+    return chosen if len(chosen) else vertices[:1]
