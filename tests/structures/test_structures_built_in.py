@@ -17,7 +17,7 @@ FACTS = {  # symmetry, kDa, outer diameter / width across z and length along z (
 }
 
 
-@pytest.mark.parametrize("name", BUILT_IN_NAMES)
+@pytest.mark.parametrize("name", FACTS)
 def test_model_has_the_published_mass_and_size(name: str) -> None:
     symmetry, mass_kda, width_nm, length_nm = FACTS[name]
     structure = built_in_structure(name)

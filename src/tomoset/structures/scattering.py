@@ -18,6 +18,7 @@ from tomoset.errors import FormatError
 
 __all__ = [
     "HYDROGEN_MASS_DALTON",
+    "NUCLEIC_ACID_VOLT_ANGSTROM3_PER_DALTON",
     "PROTEIN_VOLT_ANGSTROM3_PER_DALTON",
     "displaced_volume_angstrom3",
     "element_facts",
@@ -28,6 +29,7 @@ VOLT_ANGSTROM2_PER_FORM_FACTOR = 47.8776
 ICE_MEAN_INNER_POTENTIAL_VOLT = 4.53
 HYDROGEN_MASS_DALTON = 1.008
 PROTEIN_VOLT_ANGSTROM3_PER_DALTON = 4.05
+NUCLEIC_ACID_VOLT_ANGSTROM3_PER_DALTON = 4.44  # the RNA of PDB 4V4R's small subunit
 
 VOLUME_PER_ATOM_ANGSTROM3 = {"nucleotide": 13.9, "other": 18.0}
 
