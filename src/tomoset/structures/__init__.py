@@ -1,9 +1,12 @@
 """What a molecule looks like: atoms, maps and built-in models, as potential maps with their symmetry."""
 
+from tomoset.structures.archive import ArchiveEntry, cache_folder, fetch_entry, parse_archive_name
 from tomoset.structures.atoms import read_structure
 from tomoset.structures.built_in import BUILT_IN_NAMES, built_in_structure, built_in_symmetry
+from tomoset.structures.density import read_density
 from tomoset.structures.globule import globule_structure
 from tomoset.structures.potential import potential_map
+from tomoset.structures.sources import is_local_file, resolve_structure
 from tomoset.structures.structure import PotentialMap, Structure
 from tomoset.structures.symmetry_axes import align_to_point_group, self_correlation
 
@@ -12,13 +15,20 @@ STAGE_VERSION = "1"
 __all__ = [
     "BUILT_IN_NAMES",
     "STAGE_VERSION",
+    "ArchiveEntry",
     "PotentialMap",
     "Structure",
     "align_to_point_group",
     "built_in_structure",
     "built_in_symmetry",
+    "cache_folder",
+    "fetch_entry",
     "globule_structure",
+    "is_local_file",
+    "parse_archive_name",
     "potential_map",
+    "read_density",
     "read_structure",
+    "resolve_structure",
     "self_correlation",
 ]

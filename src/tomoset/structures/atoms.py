@@ -1,5 +1,6 @@
 """Coordinate files (PDB, mmCIF) become structures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,20 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.errors import FormatError, InputMissingError, ParameterError
+from tomoset.errors import FormatError, InputMissingError
 from tomoset.geometry import point_group
 from tomoset.structures import scattering
+from tomoset.structures.assemblies import one_molecule
 from tomoset.structures.structure import Structure
 from tomoset.structures.symmetry_axes import align_to_point_group
 
 __all__ = ["read_structure"]
 
-DISTINCT_MODELS_ANGSTROM = 5.0  # models of one ensemble lie on one another; parts of one assembly lie side by side
+FEWEST_ATOMS_PER_RESIDUE = 2.5  # a trace has one or two; glycine has four
 WATER_MASS_DALTON = 18.015
 
 
 def read_structure(
-    path: str | Path, *, assembly: str | None = None, symmetry: str = "C1", name: str | None = None
+    path: str | Path,
+    *,
+    assembly: str | None = None,
+    chains: Sequence[str] = (),
+    symmetry: str = "C1",
+    name: str | None = None,
 ) -> Structure:
     """Molecule of a PDB or mmCIF file, relative to vitreous ice, in the frame of its point group.
 
@@ -33,9 +40,14 @@ def read_structure(
     path : str or Path
         File in PDB or mmCIF form, also gzipped.
     assembly : str, optional
-        Name of the biological assembly to build, as the file calls it; without it the coordinates are taken as they
-        are. A file whose MODELs lie side by side is one assembly split in parts, and they are joined; of an ensemble
-        the first MODEL is taken. What was done is said in ``source``.
+        Name of the biological assembly to build, as the file calls it, or ``deposited`` for the coordinates as they
+        are. Without it the deposited coordinates are taken only where they are the file's first assembly, or where
+        the file defines none: a crystal's asymmetric unit is often a part of the molecule, or several of it. A file
+        whose MODELs lie side by side is one assembly split in parts, and they are joined; of an ensemble the first
+        MODEL is taken. What was done is said in ``source``.
+    chains : sequence of str, optional
+        Chains (the author's names) to take, of the assembly if one is named, else of the deposited coordinates; by
+        default all.
     symmetry : str
         Point group that the molecule has. Its axes are found and turned to the setting of
         ``geometry.point_groups``.
@@ -52,9 +64,12 @@ def read_structure(
     InputMissingError
         If there is no such file.
     FormatError
-        If it is not a coordinate file, holds no atoms beside water, or atoms of unknown elements.
+        If it is not a coordinate file, holds no atoms beside water, atoms of unknown elements, or a trace of the
+        chain alone.
     ParameterError
-        If the assembly is not in the file, or the molecule does not have the symmetry.
+        If the assembly or a chain is not in the file, if none is named and the deposited coordinates are not the
+        file's first assembly (the choices are listed with their chains and masses), or if the molecule does not have
+        the symmetry.
 
     Notes
     -----
@@ -65,7 +80,7 @@ def read_structure(
     path = Path(path)
     point_group(symmetry)  # an unknown symbol is refused before any work
     parsed = _parse(path)
-    model, how = _one_molecule(parsed, path.name, assembly)
+    model, how = one_molecule(parsed, path.name, assembly, chains)
     atoms = _atom_table(model, path.name)
     label = name or path.name.split(".")[0].lower().replace("_", "-")
     mass = float(atoms.masses.sum())
@@ -114,36 +129,6 @@ def _parse(path: Path) -> Any:
     return parsed
 
 
-def _one_molecule(parsed: Any, file: str, assembly: str | None) -> tuple[Any, str]:
-    """Model that is the molecule, and a phrase that says which of the file's models or assemblies it is."""
-    import gemmi
-
-    if assembly is not None:
-        found = {entry.name: entry for entry in parsed.assemblies}
-        if assembly not in found:
-            listed = ", ".join(found) or "none"
-            raise ParameterError(f"expected an assembly of {file} (it defines: {listed}), got {assembly!r}")
-        built = gemmi.make_assembly(found[assembly], parsed[0], gemmi.HowToNameCopiedChain.Dup)
-        if built.count_atom_sites() == 0:
-            raise FormatError(f"assembly {assembly!r} of {file} names chains that hold no atoms")
-        return built, f"assembly {assembly}"
-    if len(parsed) == 1:
-        return parsed[0], "coordinates as deposited"
-    if _side_by_side(parsed):
-        joined = gemmi.Model(1)
-        for model in parsed:
-            for chain in model:
-                joined.add_chain(chain)
-        return joined, f"its {len(parsed)} MODELs, which lie side by side, joined to one assembly"
-    return parsed[0], f"the first of {len(parsed)} MODELs of an ensemble"
-
-
-def _side_by_side(parsed: Any) -> bool:
-    centres = np.array([model.calculate_center_of_mass().tolist() for model in parsed])
-    distances = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
-    return bool(distances[~np.eye(len(centres), dtype=bool)].min() > DISTINCT_MODELS_ANGSTROM)
-
-
 def _atom_table(model: Any, file: str) -> _AtomTable:
     rows: list[tuple[float, ...]] = []
     positions: list[list[float]] = []
@@ -156,6 +141,7 @@ def _atom_table(model: Any, file: str) -> _AtomTable:
                 facts = scattering.element_facts(atom.element.name)
                 rows.append((*facts, hydrogens, atom.is_hydrogen(), in_nucleotide, atom.b_iso))
                 positions.append(atom.pos.tolist())
+    _refuse_trace(model, len(rows), file)
     table = np.array(rows, dtype=np.float64)
     masses, factors, variances, hydrogens, is_hydrogen, in_nucleotide, b_factors = table.T
     positions_xyz = np.array(positions, dtype=np.float64)
@@ -169,6 +155,24 @@ def _atom_table(model: Any, file: str) -> _AtomTable:
         variances_angstrom2=variances + np.clip(np.nan_to_num(b_factors), 0.0, 500.0) / (8 * np.pi**2),
         displaced_angstrom3=scattering.displaced_volume_angstrom3(is_hydrogen > 0, in_nucleotide > 0),
     )
+
+
+def _refuse_trace(model: Any, n_atoms: int, file: str) -> None:
+    """A model of C-alpha or phosphorus atoms would pass for a molecule of a tenth of the mass."""
+    import gemmi
+
+    polymer = [
+        len(residue)
+        for chain in model
+        for residue in chain
+        if gemmi.find_tabulated_residue(residue.name).is_amino_acid()
+        or gemmi.find_tabulated_residue(residue.name).is_nucleic_acid()
+    ]
+    if len(polymer) > 3 and sum(polymer) < FEWEST_ATOMS_PER_RESIDUE * len(polymer):
+        raise FormatError(
+            f"expected all atoms of the residues in {file}, found {sum(polymer)} atoms in {len(polymer)} residues "
+            f"({n_atoms} in all): it holds a trace of the chain alone; use a complete model"
+        )
 
 
 def _implied_hydrogens(residue: Any) -> tuple[float, bool]:
