@@ -1,17 +1,84 @@
-"""The counting camera: gain, hot pixels, Poisson counts in one byte."""
+"""The counting camera: gain, dead and hot pixels, Poisson counts in one byte."""
 
 import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.model import stream
 
-__all__ = ["draw_gain", "draw_hot_pixels", "largest_count", "poisson_counts"]
+if TYPE_CHECKING:
+    from tomoset.microscope.params import MicroscopeParams
+
+__all__ = [
+    "Camera",
+    "draw_camera",
+    "draw_dead_pixels",
+    "draw_gain",
+    "draw_hot_pixels",
+    "largest_count",
+    "poisson_counts",
+    "with_dead_pixels",
+]
 
 _LARGEST_PART = 8.0  # exp(−8) is still well above the step of single precision near 1
 _TAIL = 1e-10
 _HOT_COUNTS = (10.0, 60.0)  # extra counts of a hot pixel in every frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Camera:
+    """The camera during one series.
+
+    Parameters
+    ----------
+    gain_yx : (y, x) array of float32
+        Multiplicative gain reference; 0 where a pixel is dead, as in Gatan's gain references.
+    sensitivity_yx : (y, x) array of float32
+        Counts an electron gives: 1 / gain, 0 where a pixel is dead.
+    dead_pixels : (m,) array of int
+        Flat indices; the camera's, the same in all series.
+    hot_pixels : tuple of arrays
+        Flat indices, and counts each adds to every frame on average; the series' own.
+    """
+
+    gain_yx: NDArray[np.float32]
+    sensitivity_yx: NDArray[np.float32]
+    dead_pixels: NDArray[np.intp]
+    hot_pixels: tuple[NDArray[np.intp], NDArray[np.float32]]
+
+
+def draw_camera(params: "MicroscopeParams", run: str, seed: int) -> Camera:
+    """Draw the camera of a series; no pixel is both dead and hot."""
+    shape_yx = params.frame_shape_yx
+    dead = draw_dead_pixels(shape_yx, params.dead_pixel_fraction, seed)
+    gain_yx = with_dead_pixels(draw_gain(shape_yx, params.gain_spread, seed), dead)
+    sensitivity_yx = np.zeros_like(gain_yx)
+    np.reciprocal(gain_yx, out=sensitivity_yx, where=gain_yx > 0)
+    where, extra = draw_hot_pixels(shape_yx, params.hot_pixel_fraction, run, seed)
+    alive = ~np.isin(where, dead)
+    return Camera(
+        gain_yx=gain_yx,
+        sensitivity_yx=sensitivity_yx,
+        dead_pixels=dead,
+        hot_pixels=(where[alive], extra[alive]),
+    )
+
+
+def draw_dead_pixels(shape_yx: tuple[int, int], fraction: float, seed: int) -> NDArray[np.intp]:
+    """Flat indices, ascending, of the pixels that never count; one camera for all series of a seed."""
+    n = math.prod(shape_yx)
+    rng = stream(seed, "image", "camera", "dead pixels")
+    return np.sort(rng.choice(n, size=round(fraction * n), replace=False))
+
+
+def with_dead_pixels(gain_yx: NDArray[np.float32], dead_pixels: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Gain reference with 0 at the dead pixels."""
+    marked_yx = gain_yx.copy()
+    marked_yx.reshape(-1)[dead_pixels] = 0
+    return marked_yx
 
 
 def draw_gain(shape_yx: tuple[int, int], spread: float, seed: int) -> NDArray[np.float32]:
