@@ -11,6 +11,7 @@ from tomoset.microscope.motion_fields import draw_deformation, draw_local_motion
 from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.reach import LARGEST_DRAW_SIGMAS, frame_aspect_xy
 from tomoset.microscope.scheme import acquisition_order, nominal_tilts_deg
+from tomoset.microscope.targets import draw_target
 from tomoset.model import stream
 
 __all__ = ["Conditions", "draw_conditions", "draw_drift"]
@@ -63,6 +64,8 @@ class Conditions:
         Beam-image shift to the target, in the image's axes; zero but for targets recorded in parallel.
     lens_defocus_angstrom : (n,) array of float64
         What the objective lens was set to: the target defocus less the rise of a target off the axis.
+    stage_position_angstrom_xyz : tuple of float
+        Of the goniometer; targets recorded in parallel share it.
     missing_tilts_deg : tuple of float
         Planned and never saved.
     """
@@ -85,6 +88,7 @@ class Conditions:
     blocked_half_plane: Floats
     image_shift_xy_angstrom: Floats
     lens_defocus_angstrom: Floats
+    stage_position_angstrom_xyz: tuple[float, float, float]
     missing_tilts_deg: tuple[float, ...]
 
 
@@ -157,7 +161,8 @@ def draw_conditions(params: MicroscopeParams, run: str, seed: int) -> Conditions
     geometry, eucentric_defocus = _geometry(params, views)
     astigmatism, astigmatism_deg = _astigmatism(params, views)
     shift, blur = _frame_motion(params, views, condition)
-    image_shift, lens_defocus = _target(params, views)
+    target = draw_target(params, run, seed)
+    image_shift, rise = target.seen_at(views.tilts_deg, params.tilt_axis_deg)
     local = params.local_motion_angstrom
     return Conditions(
         names=tuple(key.removesuffix(".tif") + _SUFFIXES[params.frame_format] for key in views.keys),
@@ -183,7 +188,8 @@ def draw_conditions(params: MicroscopeParams, run: str, seed: int) -> Conditions
         intensity_factor=_intensity(views, condition),
         blocked_half_plane=_blocked(params, views, condition, geometry),
         image_shift_xy_angstrom=image_shift,
-        lens_defocus_angstrom=lens_defocus,
+        lens_defocus_angstrom=params.defocus_angstrom - params.defocus_hand * rise,
+        stage_position_angstrom_xyz=target.stage_position_angstrom_xyz,
         missing_tilts_deg=tuple(
             float(tilt) for tilt, state in zip(planned.tilts_deg, states, strict=True) if state == bad_views.MISSING
         ),
@@ -275,9 +281,3 @@ def _blocked(params: MicroscopeParams, views: _Views, condition: tuple[str, ...]
         if condition[view] == bad_views.BLOCKED:
             half_planes[view] = bad_views.draw_blocked_half_plane(params, float(geometry.z_rot_deg[view]), rng)
     return half_planes
-
-
-def _target(params: MicroscopeParams, views: _Views) -> tuple[Floats, Floats]:
-    """Image shift to the run's target in each view, and the lens's defocus there."""
-    n = len(views.order)
-    return np.zeros((n, 2)), np.full(n, params.defocus_angstrom)

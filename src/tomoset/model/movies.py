@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tomoset.errors import PixelSizeError
 from tomoset.model.array_source import ArraySource
 
@@ -49,6 +52,14 @@ class Movie:
         Target defocus, positive = underfocus; None when the microscope did not write it.
     acquired_at : str or None
         Local time of the exposure as ISO 8601 text, when known.
+    exposure_time_s : float or None
+        Of the whole movie, when known.
+    lens_defocus_angstrom : float or None
+        What the objective lens was set to, positive = underfocus; the target is taken when it is not known.
+    image_shift_xy_angstrom : tuple of float
+        Beam-image shift to the target, in the image's axes.
+    stage_position_angstrom_xyz : tuple of float
+        Of the goniometer.
     """
 
     name: str
@@ -59,6 +70,10 @@ class Movie:
     dose_before_e_per_angstrom2: float
     nominal_defocus_angstrom: float | None = None
     acquired_at: str | None = None
+    exposure_time_s: float | None = None
+    lens_defocus_angstrom: float | None = None
+    image_shift_xy_angstrom: tuple[float, float] = (0.0, 0.0)
+    stage_position_angstrom_xyz: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,6 +94,8 @@ class MovieSet:
         Angle of the tilt axis in the image (``TiltGeometry.z_rot_deg``) the microscope wrote, degrees.
     optics : Optics
         Voltage, Cs, amplitude contrast.
+    defect_pixels_yx : (m, 2) array of int or None
+        Rows and columns of the camera's known defects, in the frames' orientation; None when no list is known.
     notes : tuple of str
         Fallbacks the import had to take, one sentence each.
 
@@ -94,6 +111,7 @@ class MovieSet:
     gain_yx: ArraySource | None
     nominal_tilt_axis_deg: float
     optics: Optics = field(default_factory=Optics)
+    defect_pixels_yx: NDArray[np.intp] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
