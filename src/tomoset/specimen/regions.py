@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.model import Filament, Membrane, Molecules, Scatterers
+from tomoset.model import CompositionRow, Filament, Membrane, Molecules, Scatterers
 
 __all__ = ["Body", "Obstacle", "Region"]
 
@@ -57,10 +57,14 @@ class Body:
         Everything from the outermost leaflet inwards: kept clear of what floats outside.
     molecules : tuple of Molecules
         Proteins embedded in its membranes.
+    placements : tuple of CompositionRow
+        Requested versus placed of those proteins, in the same order.
     filaments : tuple of Filament
         Nucleic acid.
     scatterers : tuple of Scatterers
         Lipids, peptidoglycan, nucleic acid.
+    components : tuple of Component
+        What it was asked to hold, in its compartments and membranes.
     """
 
     kind: str
@@ -68,5 +72,7 @@ class Body:
     compartments: dict[str, Region]
     whole: Region
     molecules: tuple[Molecules, ...] = ()
+    placements: tuple[CompositionRow, ...] = ()
     filaments: tuple[Filament, ...] = ()
     scatterers: tuple[Scatterers, ...] = field(default=())
+    components: tuple[Component, ...] = ()
