@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.model import CompositionRow, Filament, Membrane, Molecules, Scatterers
+from tomoset.specimen.components import Component
 
 __all__ = ["Body", "Obstacle", "Region"]
 
