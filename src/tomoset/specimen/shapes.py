@@ -22,6 +22,7 @@ __all__ = ["NO_RIPPLES", "Ripples", "Shape", "random_ripples"]
 Floats = NDArray[np.float64]
 
 GRADIENT_STEP_ANGSTROM = 0.5
+CHECKED_DIRECTIONS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,13 +94,13 @@ class Shape:
 
     def __post_init__(self) -> None:
         """Refuse surfaces that meet themselves."""
-        least = self.radius_angstrom - self.ripples.largest_angstrom
+        ripple = _ripple_of(_even_directions(CHECKED_DIRECTIONS), self.ripples)
+        least, most = self.radius_angstrom + float(ripple.min()), self.radius_angstrom + float(ripple.max())
         if not least > 0:
             raise ParameterError(
-                f"expected a radius larger than its undulation, found {self.radius_angstrom:g} Å undulated by up to "
-                f"{self.ripples.largest_angstrom:g} Å; take a larger body, a thinner envelope or less deformation"
+                f"expected a radius larger than its undulation, found {self.radius_angstrom:g} Å undulated by "
+                f"{-float(ripple.min()):g} Å; take a larger body, a thinner envelope or less deformation"
             )
-        most = self.radius_angstrom + self.ripples.largest_angstrom
         if not 0 <= self.bend_rad <= np.pi or (self.bend_rad > 0 and self.length_angstrom / self.bend_rad <= most):
             raise ParameterError(
                 f"expected an axis bent less sharply than the body is wide ({most:g} Å), found {self.length_angstrom:g}"
@@ -188,6 +189,18 @@ class Shape:
     def meridian_half_angstrom(self) -> float:
         """Meridian coordinate of either end."""
         return self.length_angstrom / 2 + np.pi / 2 * self.map_radius_angstrom
+
+    def bounds_angstrom_xyz(
+        self, level_angstrom: float = 0.0
+    ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Lower and upper corner of a box that holds a level set."""
+        half = self.meridian_half_angstrom
+        grid = np.meshgrid(np.linspace(-half, half, 65), np.arange(96) * 2 * np.pi / 96, indexing="ij")
+        points = self.surface(grid[0].ravel(), grid[1].ravel(), level_angstrom)
+        step = max(half / 32, np.pi / 48 * self.radius_angstrom)
+        beyond = step**2 / self.radius_angstrom  # twice what a sphere rises between two samples
+        low, high = points.min(axis=0) - beyond, points.max(axis=0) + beyond
+        return (float(low[0]), float(low[1]), float(low[2])), (float(high[0]), float(high[1]), float(high[2]))
 
     def volume_angstrom3(self, level_angstrom: float = 0.0) -> float:
         """Volume within a level set, by quadrature over rays from the axis (sectors of cones and of wedges)."""

@@ -1,0 +1,163 @@
+"""Vesicles and cells in the ice: their places, membranes, embedded proteins, walls and nucleic acid."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.model import IceLayer, Membrane, Progress, Scatterers
+from tomoset.specimen.cells import CellParams, draft_cells
+from tomoset.specimen.envelopes import Draft
+from tomoset.specimen.liposomes import LiposomeParams, draft_liposomes
+from tomoset.specimen.membranes import make_lipids, make_membrane
+from tomoset.specimen.packing import PackingBox
+from tomoset.specimen.placing import find_place
+from tomoset.specimen.regions import Body, Region
+from tomoset.structures import Structure
+
+__all__ = ["CellParams", "LiposomeParams", "place_bodies"]
+
+Floats = NDArray[np.float64]
+
+LATTICE_POINTS = 200_000  # for the share of a body that lies in the slab
+
+
+def place_bodies(
+    box: PackingBox,
+    liposomes: tuple[LiposomeParams, ...],
+    cells: tuple[CellParams, ...],
+    *,
+    size_angstrom_xyz: tuple[float, float, float],
+    ice: IceLayer | None,
+    structures: Mapping[str, Structure],
+    clearance_angstrom: float,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[Body, ...]:
+    """Place vesicles and cells, and what belongs to their membranes.
+
+    Parameters
+    ----------
+    box : PackingBox
+        What is taken already. On return it also holds the proteins embedded in membranes, and nothing else of the
+        bodies: their ``whole`` and compartments are for the caller to mark.
+    liposomes, cells : tuples of params
+        What to place: cells first, then liposomes from the largest down.
+    size_angstrom_xyz : (3,) tuple of float
+        The slab.
+    ice : IceLayer or None
+        Its surfaces; None for the plane slab.
+    structures : mapping of str to Structure
+        The molecules by name.
+    clearance_angstrom : float
+        Least gap to the ice's surfaces and between molecules.
+    rng : numpy.random.Generator
+    progress : Progress
+        Told after each body.
+
+    Returns
+    -------
+    tuple of Body
+        In the order placed, which is the number that their membranes carry. Where a cell reaches out of the slab
+        sideways, its scatterers end there and its compartments' volumes are those within.
+
+    Raises
+    ------
+    PackingError
+        If the ice is too thin for a body or holds no room for it.
+    ParameterError
+        If hardly any liposome of a population fits into the ice.
+    """
+    drafts = [draft for params in cells for draft in draft_cells(params, rng)]
+    central = len(drafts) == 1
+    thickness = box.shape_zyx[0] * box.voxel_angstrom - 2 * clearance_angstrom
+    volume = float(np.prod(size_angstrom_xyz))
+    vesicles = [
+        draft
+        for params in liposomes
+        for draft in draft_liposomes(params, volume_angstrom3=volume, room_angstrom=thickness, rng=rng)
+    ]
+    drafts += sorted(vesicles, key=lambda draft: -draft.shape.radius_angstrom)
+    placed: list[Draft] = []
+    for number, draft in enumerate(drafts):
+        placed.append(
+            find_place(
+                draft,
+                box,
+                placed,
+                size_angstrom_xyz=size_angstrom_xyz,
+                ice=ice,
+                central=central and number == 0,
+                clearance_angstrom=clearance_angstrom,
+                rng=rng,
+            )
+        )
+    bodies = []
+    for number, draft in enumerate(placed):
+        bodies.append(_build(draft, number, size_angstrom_xyz, rng))
+        progress.step("vesicles and cells", number + 1, len(placed))
+    return tuple(bodies)
+
+
+def _build(draft: Draft, number: int, size_angstrom_xyz: tuple[float, float, float], rng: np.random.Generator) -> Body:
+    membranes: list[Membrane] = []
+    scatterers: list[Scatterers] = []
+    for skin in draft.skins:
+        membranes.append(make_membrane(skin.shape, name=skin.name, body=number, profile=skin.profile))
+        scatterers.append(make_lipids(skin.shape, skin.profile, name=f"lipids of {skin.name}", rng=rng))
+    compartments = draft.compartments(draft.skins)
+    compartments = {name: _in_slab(region, size_angstrom_xyz) for name, region in compartments.items()}
+    filaments, matter = draft.contents(draft.skins, compartments, rng)
+    return Body(
+        kind=draft.kind,
+        membranes=tuple(membranes),
+        compartments=compartments,
+        whole=_in_slab(draft.whole, size_angstrom_xyz),
+        filaments=filaments,
+        scatterers=tuple(_cut(part, size_angstrom_xyz) for part in (*scatterers, *matter)),
+        components=draft.components,
+    )
+
+
+def _in_slab(region: Region, size_angstrom_xyz: tuple[float, float, float]) -> Region:
+    """The part of a region within the slab's sides."""
+    half = np.asarray(size_angstrom_xyz) / 2
+    lower, upper = np.asarray(region.lower_angstrom_xyz), np.asarray(region.upper_angstrom_xyz)
+    if (lower >= -half).all() and (upper <= half).all():
+        return region
+    spacing = np.cbrt(np.prod(upper - lower) / LATTICE_POINTS)
+    axes = [np.arange(low + spacing / 2, high, spacing) for low, high in zip(lower, upper, strict=True)]
+    lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    inside = lattice[region.contains(lattice)]
+    share = float((np.abs(inside) <= half).all(axis=1).mean()) if len(inside) else 0.0
+
+    def contains(points: Floats) -> NDArray[np.bool_]:
+        return region.contains(points) & (np.abs(points) <= half).all(axis=1)
+
+    first, last = np.maximum(lower, -half), np.minimum(upper, half)
+    return Region(
+        contains=contains,
+        lower_angstrom_xyz=(float(first[0]), float(first[1]), float(first[2])),
+        upper_angstrom_xyz=(float(last[0]), float(last[1]), float(last[2])),
+        volume_angstrom3=region.volume_angstrom3 * share,
+    )
+
+
+def _cut(scatterers: Scatterers, size_angstrom_xyz: tuple[float, float, float]) -> Scatterers:
+    """Leave out what lies beyond the slab's sides."""
+    kept = (np.abs(scatterers.positions_angstrom_xyz[:, :2]) <= np.asarray(size_angstrom_xyz[:2]) / 2).all(axis=1)
+    if bool(kept.all()):
+        return scatterers
+    return _kept(scatterers, kept)
+
+
+def _kept(scatterers: Scatterers, kept: NDArray[np.bool_]) -> Scatterers:
+    absorptions = scatterers.absorptions_angstrom2
+    return Scatterers(
+        name=scatterers.name,
+        positions_angstrom_xyz=scatterers.positions_angstrom_xyz[kept],
+        strengths_volt_angstrom3=scatterers.strengths_volt_angstrom3[kept],
+        spread_angstrom=scatterers.spread_angstrom,
+        absorptions_angstrom2=None if absorptions is None else absorptions[kept],
+        fades=scatterers.fades,
+    )
