@@ -86,21 +86,23 @@ def make_dna(
         )
     extent = np.array(region.upper_angstrom_xyz) - lower
     taken_voxel = max(FINEST_TAKEN_ANGSTROM, float(np.cbrt(np.prod(extent) / MOST_TAKEN_VOXELS)))
-    nodes = np.empty((n_steps + 1, 3))
-    contacts = _dna_kernels.grow_chain(
-        walls,
-        1 / wall_voxel,
-        np.zeros(_shape_zyx(extent, taken_voxel), dtype=np.uint8),
-        1 / taken_voxel,
-        np.zeros(_shape_zyx(extent, CROWD_ANGSTROM), dtype=np.int32),
-        1 / CROWD_ANGSTROM,
-        _start(walls, wall_voxel, rng),
-        nodes,
-        step,
-        turn_concentration(step, persistence_length_angstrom),
-        NEAREST_ANGSTROM / taken_voxel,
-        int(rng.integers(1 << 31)),
+    space = _dna_kernels.Space(
+        walls=walls,
+        wall_scale=1 / wall_voxel,
+        taken=np.zeros(_shape_zyx(extent, taken_voxel), dtype=np.uint8),
+        taken_scale=1 / taken_voxel,
+        crowd=np.zeros(_shape_zyx(extent, CROWD_ANGSTROM), dtype=np.int32),
+        crowd_scale=1 / CROWD_ANGSTROM,
+        even_crowd=_even_crowd(walls, wall_voxel, _shape_zyx(extent, CROWD_ANGSTROM), n_steps),
     )
+    walk = _dna_kernels.Walk(
+        step=step,
+        kappa=turn_concentration(step, persistence_length_angstrom),
+        reach=NEAREST_ANGSTROM + np.sqrt(3.0) / 2 * taken_voxel,
+    )
+    nodes = np.empty((n_steps + 1, 3))
+    nodes[0] = _start(walls, wall_voxel, rng)
+    contacts = _dna_kernels.grow_chain(space, walk, nodes, rng)
     if contacts < 0:
         raise PackingError("DNA: expected room to turn between the walls, found none; widen the nucleoid")
     curve = nodes + lower
@@ -167,6 +169,16 @@ def _walls(region: Region) -> tuple[NDArray[np.uint8], float]:
     if not inside.any():
         raise ParameterError("DNA: expected a region wider than a few double helices, found no room between its walls")
     return (~inside).astype(np.uint8), voxel
+
+
+def _even_crowd(
+    walls: NDArray[np.uint8], voxel: float, shape_zyx: tuple[int, int, int], n_points: int
+) -> NDArray[np.float64]:
+    """Points in each cell of the coarse grid if they were spread evenly between the walls."""
+    inside = np.argwhere(walls == 0)
+    cells = np.minimum(((inside + 0.5) * voxel / CROWD_ANGSTROM).astype(np.intp), np.array(shape_zyx) - 1)
+    counts = np.bincount(np.ravel_multi_index(tuple(cells.T), shape_zyx), minlength=int(np.prod(shape_zyx)))
+    return np.asarray(counts.reshape(shape_zyx) * (n_points / len(inside)))
 
 
 def _shape_zyx(extent_xyz: Floats, voxel: float) -> tuple[int, int, int]:
