@@ -1,4 +1,4 @@
-"""Movies and gain references: TIFF and MRC in, TIFF out, always with row 0 at the bottom of the image.
+"""Movies and gain references: TIFF and MRC in and out, always with row 0 at the bottom of the image.
 
 TIFF files have their origin at the top left, MRC files at the bottom left; IMOD, SerialEM, MotionCor and RELION flip
 the rows of a TIFF when they read or write one, and so does this module (``docs/conventions.md``). The format is told
@@ -21,7 +21,7 @@ from tomoset.formats.mrc_writing import write_stack
 from tomoset.formats.tiff_pages import is_tiff, open_tiff
 from tomoset.model import ArraySource, Region
 
-__all__ = ["Compression", "open_gain", "open_movie", "write_gain", "write_tiff_movie"]
+__all__ = ["Compression", "open_gain", "open_movie", "write_gain", "write_mrc_movie", "write_tiff_movie"]
 
 Compression = Literal["lzw", "zstd", "deflate", "none"]
 _MOVIE_DTYPES = frozenset({"uint8", "int8", "uint16", "int16", "float32"})
@@ -141,6 +141,20 @@ def write_tiff_movie(
             except ValueError as error:  # classic TIFF ends at 4 GiB
                 raise OutputError(f"{path}: expected to write a TIFF page, found: {error}") from error
     return Path(path)
+
+
+def write_mrc_movie(path: str | os.PathLike[str], frames_tyx: NDArray[Any], pixel_size_angstrom: float) -> Path:
+    """Write a movie (t, y, x), row 0 at the bottom, as an MRC stack, whole or not at all; return its path.
+
+    Bytes are stored as mode 6, unsigned 16 bits: mode 0 is signed in MRC2014 and unsigned in older files of IMOD's, so
+    that readers disagree about counts beyond 127.
+
+    Raises
+    ------
+    PixelSizeError, ParameterError, OutputError
+        As :func:`tomoset.formats.mrc_writing.write_stack`.
+    """
+    return write_stack(path, np.asarray(frames_tyx), pixel_size_angstrom)
 
 
 def write_gain(path: str | os.PathLike[str], gain_yx: NDArray[Any], pixel_size_angstrom: float) -> Path:

@@ -12,7 +12,11 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tomoset.errors import FormatError, InputMissingError, ParameterError, TomosetError
+from tomoset.formats.defects import read_defects
 from tomoset.formats.mdoc import Mdoc, MdocSection, read_mdoc
 from tomoset.formats.movies import open_gain, open_movie
 from tomoset.formats.mrc import MrcFile
@@ -26,12 +30,13 @@ from tomoset.formats.serialem_facts import (
 )
 from tomoset.model import ArraySource, Movie, MovieSet, Optics
 
-__all__ = ["movie_paths", "read_movie_set", "run_name"]
+__all__ = ["defect_list_path", "movie_paths", "read_movie_set", "run_name"]
 
 _IMAGE_SUFFIXES = (".mrc", ".mrcs", ".st", ".tif", ".tiff", ".eer")
 _SUBFOLDERS = ("", "frames", "Frames")
 _SAME_TILT_DEG = 0.05
 _DEFAULT_VOLTAGE_KV = 300.0
+_ANGSTROM_PER_UM = 1e4
 
 
 def read_movie_set(
@@ -93,6 +98,7 @@ def read_movie_set(
         pixel_size, pixel_notes = _pixel_size(mdoc, sections, sources, pixel_size_angstrom)
         gain, gain_notes = _gain(gain_path, sources[0], sections)
         movies, movie_notes = _movies(sections, paths, sources, dose_per_tilt)
+        defects, defect_notes = _defects(sections, (paths[0].parent, path.parent), sources[0])
     except TomosetError as error:
         if str(path) in str(error):
             raise
@@ -104,7 +110,8 @@ def read_movie_set(
         gain_yx=gain,
         nominal_tilt_axis_deg=axis,
         optics=replace(Optics(), voltage_kv=voltage),
-        notes=(*notes, *axis_notes, *voltage_notes, *pixel_notes, *gain_notes, *movie_notes),
+        defect_pixels_yx=defects,
+        notes=(*notes, *axis_notes, *voltage_notes, *pixel_notes, *gain_notes, *movie_notes, *defect_notes),
     )
 
 
@@ -114,6 +121,15 @@ def movie_paths(
     """Files of the movies that an mdoc describes, in its order; arguments and errors as :func:`read_movie_set`."""
     path = Path(mdoc_path)
     return tuple(_locate(_tilt_sections(read_mdoc(path)), path.parent if movie_folder is None else Path(movie_folder)))
+
+
+def defect_list_path(
+    mdoc_path: str | os.PathLike[str], *, movie_folder: str | os.PathLike[str] | None = None
+) -> Path | None:
+    """File of the list of defects that the mdoc names (DefectFile), beside the movies or the mdoc; None for none."""
+    path = Path(mdoc_path)
+    folders = [path.parent] if movie_folder is None else [Path(movie_folder), path.parent]
+    return _find_defect_list(_defect_names(read_mdoc(path).sections), folders)
 
 
 def run_name(mdoc_path: str | os.PathLike[str]) -> str:
@@ -249,6 +265,33 @@ def _gain(
     return gain, (f"RotationAndFlip is {said}; that the gain is turned like the frames was checked by size only.",)
 
 
+def _defect_names(sections: Sequence[MdocSection]) -> list[str]:
+    named = (name for s in sections if (name := s.get("DefectFile")))
+    return sorted({re.split(r"[\\/]", name)[-1] for name in named})
+
+
+def _find_defect_list(names: Sequence[str], folders: Sequence[Path]) -> Path | None:
+    places = (folder / sub / name for folder in folders for sub in _SUBFOLDERS for name in names)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _defects(
+    sections: Sequence[MdocSection], folders: Sequence[Path], frames: ArraySource
+) -> tuple[NDArray[np.intp] | None, tuple[str, ...]]:
+    """Pixels of the list that the mdoc names; it is a help only, so that its absence is no error."""
+    names = _defect_names(sections)
+    if not names:
+        return None, ()
+    path = _find_defect_list(names, folders)
+    if path is None:
+        return None, (f"The list of the camera's defects, {_few(names)}, is not beside the movies; it was not used.",)
+    defects = read_defects(path)
+    if defects.camera_shape_yx != tuple(frames.shape[1:]):
+        camera, shape = defects.camera_shape_yx, tuple(frames.shape[1:])
+        return None, (f"{path.name} lists defects of a camera of {camera} (y, x), the frames are {shape}: not used.",)
+    return defects.pixels_yx, ()
+
+
 def _movies(
     sections: Sequence[MdocSection], paths: Sequence[Path], sources: Sequence[ArraySource], dose_per_tilt: float | None
 ) -> tuple[tuple[Movie, ...], tuple[str, ...]]:
@@ -267,11 +310,24 @@ def _movies(
             dose_before_e_per_angstrom2=before[i],
             nominal_defocus_angstrom=section.target_defocus_angstrom,
             acquired_at=None if section.acquired_at is None else section.acquired_at.isoformat(),
+            exposure_time_s=section.number("ExposureTime"),
+            lens_defocus_angstrom=section.defocus_angstrom,
+            image_shift_xy_angstrom=_two_angstrom(section, "ImageShift"),
+            stage_position_angstrom_xyz=(
+                *_two_angstrom(section, "StagePosition"),
+                _ANGSTROM_PER_UM * (section.number("StageZ") or 0.0),
+            ),
         )
         for i, section in enumerate(sections)
     ]
     movies.sort(key=lambda movie: (movie.nominal_tilt_deg, movie.acquisition_order))
     return tuple(movies), (*order_notes, *dose_notes, *before_notes, *_tilt_notes(movies))
+
+
+def _two_angstrom(section: MdocSection, key: str) -> tuple[float, float]:
+    """Two micrometre values of the mdoc; zero where it holds none."""
+    numbers = section.numbers(key) or ()
+    return (_ANGSTROM_PER_UM * numbers[0], _ANGSTROM_PER_UM * numbers[1]) if len(numbers) >= 2 else (0.0, 0.0)
 
 
 def _tilt_notes(movies: Sequence[Movie]) -> tuple[str, ...]:

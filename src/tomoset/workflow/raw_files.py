@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tomoset.errors import InputMissingError
 from tomoset.formats.atomic import atomic_path, write_json_atomic
+from tomoset.formats.defects import write_defects
 from tomoset.formats.json_documents import read_json, understood
 from tomoset.formats.mdoc import write_mdoc
-from tomoset.formats.movies import write_gain, write_tiff_movie
-from tomoset.formats.serialem_export import movie_set_mdoc
-from tomoset.formats.serialem_import import movie_paths, read_movie_set
+from tomoset.formats.movies import write_gain, write_mrc_movie, write_tiff_movie
+from tomoset.formats.serialem_export import CountStatistics, ScopeSettings, movie_set_mdoc
+from tomoset.formats.serialem_import import defect_list_path, movie_paths, read_movie_set
 from tomoset.model import Movie, MovieSet, Progress, Resources
 
 __all__ = [
@@ -28,6 +32,7 @@ __all__ = [
 
 _POINTER = "source.json"
 _GAIN = "gain.mrc"
+_DEFECTS = "defects.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,25 +75,44 @@ class RawPointer:
 
 
 def write_raw(folder: Path, movies: MovieSet, resources: Resources, progress: Progress) -> Path:
-    """Write movies (LZW TIFF), gain (MRC) and mdoc of a run into a new folder, whole or not at all.
+    """Write movies, gain (MRC), list of defects and mdoc of a run into a new folder, whole or not at all.
 
-    Movies may be computed as they are read; as many are under way as there are workers.
+    A movie whose name ends in .mrc is written as MRC, every other as TIFF with LZW. Movies may be computed as they are
+    read; as many are under way as there are workers.
     """
     with atomic_path(folder) as temporary:
         temporary.mkdir()
 
-        def write(movie: Movie) -> None:
-            n_frames = movie.frames_tyx.shape[0]
+        def write(movie: Movie) -> CountStatistics:
             frames = movie.frames_tyx.read()
-            write_tiff_movie(temporary / movie.name, (frames[i] for i in range(n_frames)), movies.pixel_size_angstrom)
+            write_movie = write_mrc_movie if Path(movie.name).suffix == ".mrc" else write_tiff_movie
+            write_movie(temporary / movie.name, frames, movies.pixel_size_angstrom)
+            return _statistics(frames)
 
+        statistics = {}
         with ThreadPoolExecutor(resources.workers) as pool:
-            for done, _ in enumerate(pool.map(write, movies.movies), start=1):
-                progress.step("record movies", done, len(movies.movies))
+            for movie, counts in zip(movies.movies, pool.map(write, movies.movies), strict=True):
+                statistics[movie.name] = counts
+                progress.step("record movies", len(statistics), len(movies.movies))
         if movies.gain_yx is not None:
             write_gain(temporary / _GAIN, movies.gain_yx.read(), movies.pixel_size_angstrom)
-        write_mdoc(temporary / f"{movies.run}.mdoc", movie_set_mdoc(movies))
+        if movies.defect_pixels_yx is not None:
+            height, width = movies.movies[0].frames_tyx.shape[1:]
+            write_defects(temporary / _DEFECTS, movies.defect_pixels_yx, (height, width))
+        settings = ScopeSettings(
+            gain_name="" if movies.gain_yx is None else _GAIN,
+            defect_name="" if movies.defect_pixels_yx is None else _DEFECTS,
+        )
+        write_mdoc(temporary / f"{movies.run}.mdoc", movie_set_mdoc(movies, settings=settings, statistics=statistics))
     return folder
+
+
+def _statistics(frames_tyx: NDArray[Any]) -> CountStatistics:
+    """Of the sum of a movie's frames, which is what the microscope shows."""
+    total_yx = frames_tyx.sum(axis=0, dtype=np.float32)
+    return CountStatistics(
+        least=float(total_yx.min()), greatest=float(total_yx.max()), mean=float(total_yx.mean(dtype=np.float64))
+    )
 
 
 def read_raw(folder: Path) -> MovieSet:
@@ -128,10 +152,11 @@ def write_pointer(folder: Path, pointer: RawPointer, final_folder: Path) -> Path
 
 
 def raw_file_list(folder: Path) -> list[Path]:
-    """Every file that a run's raw data consist of: pointer, mdoc, gain, movies."""
+    """Every file that a run's raw data consist of: pointer, mdoc, gain, list of defects, movies."""
     pointer = _pointer_of(folder)
     files = [pointer.mdoc, *movie_paths(pointer.mdoc, movie_folder=pointer.options.frames)]
-    for extra in (pointer.options.gain, folder / _POINTER):
+    defects = defect_list_path(pointer.mdoc, movie_folder=pointer.options.frames)
+    for extra in (pointer.options.gain, defects, folder / _POINTER):
         if extra is not None and extra.is_file():
             files.append(extra)
     return files
