@@ -2,8 +2,9 @@
 
 Calibration. Head groups (1.3 g/cm3) stand about +2.5 V and tails (0.80 to 0.85 g/cm3) +1.5 V above the ice, as the mean
 inner potentials of isolated atoms give them; terminal methyl groups leave a dip at the mid-plane. The phospholipid's
-integral, 82 V Å, is that of palmitoyl-oleoyl-phosphatidylethanolamine: 47.88 V Å² times its scattering factors at zero
-angle less 1180 Å3 of ice, 2390 V Å3 a lipid, on 60 Å2 of each leaflet. Phosphates lie 39 Å apart; heads are some 9 Å wide.
+integral, 82 V Å, is that of palmitoyl-oleoyl-phosphatidylethanolamine: 47.88 V Å² times its scattering factors at
+zero angle less 1180 Å3 of ice, 2390 V Å3 a lipid, on 60 Å2 of each leaflet. Phosphates lie 39 Å apart; heads are some
+9 Å wide.
 """
 
 import numpy as np
@@ -32,7 +33,7 @@ OUTER_MEMBRANE = BilayerProfile(
     head_offset_angstrom=18.5,
 )
 """Gram-negative: lipopolysaccharide outside, whose phosphates and sugar core (half water, some 25 Å deep; a rough
-strain without O antigen) make it thicker and denser than the phospholipid inside; a little thinner between the heads."""
+strain without O antigen) make it thicker and denser than the phospholipid inside; 2 Å less between the heads."""
 
 
 def potential_volt(profile: BilayerProfile, heights_angstrom: NDArray[np.float64]) -> NDArray[np.float64]:

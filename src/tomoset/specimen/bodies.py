@@ -1,14 +1,17 @@
 """Vesicles and cells in the ice: their places, membranes, embedded proteins, walls and nucleic acid."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.model import IceLayer, Membrane, Progress, Scatterers
 from tomoset.specimen.cells import CellParams, draft_cells
+from tomoset.specimen.components import Component
 from tomoset.specimen.envelopes import Draft
 from tomoset.specimen.liposomes import LiposomeParams, draft_liposomes
+from tomoset.specimen.membrane_proteins import embed, occupied_region
 from tomoset.specimen.membranes import make_lipids, make_membrane
 from tomoset.specimen.packing import PackingBox
 from tomoset.specimen.placing import find_place
@@ -20,6 +23,7 @@ __all__ = ["CellParams", "LiposomeParams", "place_bodies"]
 Floats = NDArray[np.float64]
 
 LATTICE_POINTS = 200_000  # for the share of a body that lies in the slab
+POINTS_AT_ONCE = 500_000
 
 
 def place_bodies(
@@ -94,29 +98,79 @@ def place_bodies(
         )
     bodies = []
     for number, draft in enumerate(placed):
-        bodies.append(_build(draft, number, size_angstrom_xyz, rng))
+        bodies.append(_build(draft, number, box, size_angstrom_xyz, structures, clearance_angstrom, rng))
         progress.step("vesicles and cells", number + 1, len(placed))
     return tuple(bodies)
 
 
-def _build(draft: Draft, number: int, size_angstrom_xyz: tuple[float, float, float], rng: np.random.Generator) -> Body:
-    membranes: list[Membrane] = []
-    scatterers: list[Scatterers] = []
-    for skin in draft.skins:
-        membranes.append(make_membrane(skin.shape, name=skin.name, body=number, profile=skin.profile))
-        scatterers.append(make_lipids(skin.shape, skin.profile, name=f"lipids of {skin.name}", rng=rng))
-    compartments = draft.compartments(draft.skins)
-    compartments = {name: _in_slab(region, size_angstrom_xyz) for name, region in compartments.items()}
-    filaments, matter = draft.contents(draft.skins, compartments, rng)
+def _build(
+    draft: Draft,
+    number: int,
+    box: PackingBox,
+    size_angstrom_xyz: tuple[float, float, float],
+    structures: Mapping[str, Structure],
+    clearance_angstrom: float,
+    rng: np.random.Generator,
+) -> Body:
+    membranes = tuple(
+        make_membrane(skin.shape, name=skin.name, body=number, profile=skin.profile) for skin in draft.skins
+    )
+    regions = draft.compartments(draft.skins)
+    compartments = {name: _in_slab(region, size_angstrom_xyz) for name, region in regions.items()}
+    components = _share_in_slab(draft.components, membranes, regions, compartments, size_angstrom_xyz)
+    embedded = embed(
+        draft.skins,
+        components,
+        box,
+        structures,
+        size_angstrom_xyz=size_angstrom_xyz,
+        clearance_angstrom=clearance_angstrom,
+        rng=rng,
+    )
+    occupied = occupied_region(embedded)
+    lipids = tuple(
+        make_lipids(skin.shape, skin.profile, name=f"lipids of {skin.name}", rng=rng) for skin in draft.skins
+    )
+    free = {name: _less(region, occupied) for name, region in compartments.items()}
+    filaments, matter = draft.contents(draft.skins, free, rng)
     return Body(
         kind=draft.kind,
-        membranes=tuple(membranes),
+        membranes=membranes,
         compartments=compartments,
         whole=_in_slab(draft.whole, size_angstrom_xyz),
+        molecules=embedded.molecules,
+        placements=embedded.placements,
         filaments=filaments,
-        scatterers=tuple(_cut(part, size_angstrom_xyz) for part in (*scatterers, *matter)),
-        components=draft.components,
+        scatterers=tuple(_cut(part, size_angstrom_xyz, occupied) for part in (*lipids, *matter)),
+        components=components,
     )
+
+
+def _share_in_slab(
+    components: tuple[Component, ...],
+    membranes: tuple[Membrane, ...],
+    whole: Mapping[str, Region],
+    within: Mapping[str, Region],
+    size_angstrom_xyz: tuple[float, float, float],
+) -> tuple[Component, ...]:
+    """What the part of a body within the slab is to hold: of numbers of copies, its share."""
+    half = np.asarray(size_angstrom_xyz[:2]) / 2
+    shares = {name: within[name].volume_angstrom3 / whole[name].volume_angstrom3 for name in whole}
+    for name in {membrane.name for membrane in membranes}:
+        vertices = np.concatenate([m.vertices_angstrom_xyz[:, :2] for m in membranes if m.name == name])
+        shares[name] = float((np.abs(vertices) <= half).all(axis=1).mean())
+    return tuple(
+        component if component.copies is None else replace(component, copies=round(component.copies * shares[name]))
+        for component in components
+        for name in (component.compartment,)
+    )
+
+
+def _less(region: Region, occupied: Region | None) -> Region:
+    """A region without what proteins of the membranes take of it; its volume is left as it was."""
+    if occupied is None:
+        return region
+    return replace(region, contains=lambda points: region.contains(points) & ~occupied.contains(points))
 
 
 def _in_slab(region: Region, size_angstrom_xyz: tuple[float, float, float]) -> Region:
@@ -143,21 +197,18 @@ def _in_slab(region: Region, size_angstrom_xyz: tuple[float, float, float]) -> R
     )
 
 
-def _cut(scatterers: Scatterers, size_angstrom_xyz: tuple[float, float, float]) -> Scatterers:
-    """Leave out what lies beyond the slab's sides."""
-    kept = (np.abs(scatterers.positions_angstrom_xyz[:, :2]) <= np.asarray(size_angstrom_xyz[:2]) / 2).all(axis=1)
+def _cut(scatterers: Scatterers, size_angstrom_xyz: tuple[float, float, float], occupied: Region | None) -> Scatterers:
+    """Leave out what lies beyond the slab's sides or where embedded proteins are."""
+    positions = scatterers.positions_angstrom_xyz
+    kept = (np.abs(positions[:, :2]) <= np.asarray(size_angstrom_xyz[:2]) / 2).all(axis=1)
+    if occupied is not None:
+        for start in range(0, len(positions), POINTS_AT_ONCE):
+            part = slice(start, start + POINTS_AT_ONCE)
+            kept[part] &= ~occupied.contains(positions[part].astype(np.float64))
     if bool(kept.all()):
         return scatterers
-    return _kept(scatterers, kept)
-
-
-def _kept(scatterers: Scatterers, kept: NDArray[np.bool_]) -> Scatterers:
-    absorptions = scatterers.absorptions_angstrom2
-    return Scatterers(
-        name=scatterers.name,
-        positions_angstrom_xyz=scatterers.positions_angstrom_xyz[kept],
+    return replace(
+        scatterers,
+        positions_angstrom_xyz=positions[kept],
         strengths_volt_angstrom3=scatterers.strengths_volt_angstrom3[kept],
-        spread_angstrom=scatterers.spread_angstrom,
-        absorptions_angstrom2=None if absorptions is None else absorptions[kept],
-        fades=scatterers.fades,
     )

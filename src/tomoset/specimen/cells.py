@@ -22,6 +22,9 @@ PEPTIDOGLYCAN_DEPTH_ANGSTROM = 95.0
 INNER_RIPPLE_RMS_ANGSTROM = 6.0
 NUCLEOID_RIPPLE = 0.2  # root mean square, of the room between nucleoid and membrane or axis
 LEAST_NUCLEOID = 0.1  # radius of the smallest one, of the cell's
+LARGEST_NUCLEOID = 0.6  # of the volume within the inner membrane
+DENSEST_DNA = 0.3  # of the nucleoid
+DNA_ANGSTROM3_PER_BASE_PAIR = 3.4 * np.pi * 10.0**2
 NUCLEOID_RIPPLE_DEGREES = (2, 3, 4, 5)
 LEAST_BOW = 1.6  # radius of the bend, in radii of the cell
 
@@ -57,8 +60,8 @@ CELL_KINDS: Mapping[str, CellKind] = {
     ),
     # Rappé et al. 2002, Nature 418:630 (crescents, 0.37 to 0.89 µm long); Giovannoni et al. 2005 (genome of HTCC1062).
     "pelagibacter": CellKind(
-        diameter_angstrom=(2000.0, 2800.0),
-        length_angstrom=(3700.0, 8900.0),
+        diameter_angstrom=(2200.0, 3000.0),
+        length_angstrom=(4500.0, 8900.0),
         bend_deg=(30.0, 90.0),
         gram_negative=True,
         genome_base_pairs=1_308_759,
@@ -84,9 +87,10 @@ class CellParams:
         Cells in the slab; a single one lies at its centre, several are spread without overlap.
     diameter_angstrom : (2,) tuple of float, optional
         Least and largest diameter (width of a crescent), between the mid-surfaces of the outermost membrane, Å;
-        None takes the kind's: 2500 to 3900, 2000 to 2800, 3800 to 4200 Å.
+        None takes the kind's: 2500 to 3900, 2200 to 3000, 3800 to 4200 Å.
     length_angstrom : (2,) tuple of float, optional
-        Least and largest length of a crescent from pole to pole, along its axis, Å; None takes the kind's, 3700 to 8900.
+        Least and largest length of a crescent from pole to pole, along its axis, Å; None takes the kind's, 4500 to
+        8900.
     deformation : float
         Root mean square of the undulation, as a share of the radius; 0 to 0.08.
     periplasm_angstrom : float
@@ -97,7 +101,7 @@ class CellParams:
         Of double-stranded DNA; None takes the kind's: none, 1 308 759, 543 379.
     nucleoid_fraction : float, optional
         Share of the volume within the inner membrane that the DNA keeps to, 0 (everywhere) to 0.6; None takes the
-        kind's: 0, 0.3, 0.
+        kind's: 0, 0.3 (more in cells so small that DNA would fill over 30 % of it, at most 0.6), 0.
     components : tuple of Component
         What each cell holds in ``cytosol``, ``nucleoid``, ``periplasm`` and its membranes.
 
@@ -133,9 +137,10 @@ class CellParams:
             )
         if self.genome_base_pairs is not None and self.genome_base_pairs < 0:
             raise ParameterError(f"{self.kind}: expected base pairs of zero or more, found {self.genome_base_pairs}")
-        if self.nucleoid_fraction is not None and not 0 <= self.nucleoid_fraction <= 0.6:
+        if self.nucleoid_fraction is not None and not 0 <= self.nucleoid_fraction <= LARGEST_NUCLEOID:
             raise ParameterError(
-                f"{self.kind}: expected a nucleoid of 0 to 0.6 of the volume, found {self.nucleoid_fraction:g}"
+                f"{self.kind}: expected a nucleoid of 0 to {LARGEST_NUCLEOID:g} of the volume, found "
+                f"{self.nucleoid_fraction:g}"
             )
         self._check_compartments()
 
@@ -234,7 +239,12 @@ def _draw_nucleoid(params: CellParams, skin: Skin, rng: np.random.Generator) -> 
     if not params.nucleoid:
         return None
     cytosol = -skin.gap_angstrom
-    target = params.nucleoid * skin.shape.volume_angstrom3(cytosol)
+    volume = skin.shape.volume_angstrom3(cytosol)
+    share = params.nucleoid
+    if params.nucleoid_fraction is None:
+        dna = params.base_pairs * DNA_ANGSTROM3_PER_BASE_PAIR
+        share = min(max(share, dna / DENSEST_DNA / volume), LARGEST_NUCLEOID)
+    target = share * volume
     radius = skin.shape.radius_angstrom
 
     def depth_of(shape: Shape) -> float:
@@ -280,8 +290,8 @@ def _contents(
     if params.base_pairs:
         from tomoset.specimen.nucleic_acid import make_dna
 
-        region = compartments.get("nucleoid", compartments["cytosol"])
-        filament, matter = make_dna(region, base_pairs=params.base_pairs, rng=rng)
+        home = "nucleoid" if "nucleoid" in compartments else "cytosol"
+        filament, matter = make_dna(compartments[home], base_pairs=params.base_pairs, rng=rng, compartment=home)
         filaments.append(filament)
         scatterers.append(matter)
     return tuple(filaments), tuple(scatterers)

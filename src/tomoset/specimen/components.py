@@ -44,6 +44,9 @@ class Component:
         That axis in the molecule's frame.
     cluster_size : float
         Mean number of touching copies in a cluster, ≥ 1; 1 places each on its own.
+    membrane_offset_angstrom : float
+        Height of the molecule's centre above the mid-surface of the membrane that it is embedded in, along the outward
+        normal (its own z axis), Å: 0 spans the membrane, some 50 sits on its outer, −50 on its inner leaflet.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class Component:
     preferred_orientation: float = 0.0
     preferred_axis: tuple[float, float, float] = (0.0, 0.0, 1.0)
     cluster_size: float = 1.0
+    membrane_offset_angstrom: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse amounts and places that mean nothing."""
@@ -129,4 +133,15 @@ class Component:
             raise ParameterError(
                 f"component {self.species}: expected a mean cluster size of 1 to 1000 copies, found "
                 f"{self.cluster_size:g}"
+            )
+        if not abs(self.membrane_offset_angstrom) <= 1000:
+            raise ParameterError(
+                f"component {self.species}: expected a membrane offset of -1000 to 1000 Å, found "
+                f"{self.membrane_offset_angstrom:g} Å"
+            )
+        if self.membrane_offset_angstrom and self.compartment not in MEMBRANE_COMPARTMENTS:
+            raise ParameterError(
+                f"component {self.species}: expected membrane_offset_angstrom = 0 in the {self.compartment}, found "
+                f"{self.membrane_offset_angstrom:g} Å; heights are those above a membrane "
+                f"({', '.join(MEMBRANE_COMPARTMENTS)})"
             )

@@ -41,9 +41,7 @@ class Skin:
         return 2 * self.profile.head_offset_angstrom
 
 
-def no_content(
-    skins: tuple[Skin, ...], compartments: Mapping[str, Region], rng: np.random.Generator
-) -> Content:
+def no_content(skins: tuple[Skin, ...], compartments: Mapping[str, Region], rng: np.random.Generator) -> Content:
     """Leave a body without fibres."""
     del skins, compartments, rng
     return (), ()

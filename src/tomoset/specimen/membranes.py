@@ -50,9 +50,9 @@ def make_lipids(shape: Shape, profile: BilayerProfile, *, name: str, rng: np.ran
 
     Notes
     -----
-    The mid-surface is divided into triangles of 62 Å2, and each leaflet has one lipid at a uniformly random place in each
-    triangle: as even as a liquid, without a lattice. A layer's point carries the layer's integral times the triangle's
-    area *at the layer's height*, so that the potential across a curved membrane is the flat one's.
+    The mid-surface is divided into triangles of 62 Å2, and each leaflet has one lipid at a uniformly random place in
+    each triangle: as even as a liquid, without a lattice. A layer's point carries the layer's integral times the
+    triangle's area *at the layer's height*, so that the potential across a curved membrane is the flat one's.
     """
     edge = float(np.sqrt(AREA_PER_LIPID_ANGSTROM2 * 4 / np.sqrt(3)))
     mesh = mesh_of(shape, edge_angstrom=edge, phase_rad=float(rng.random()))

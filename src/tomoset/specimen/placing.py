@@ -111,7 +111,9 @@ def _probes(draft: Draft, clearance: float) -> tuple[Floats, Floats]:
     radius = draft.shape.radius_angstrom + level
     step = max(radius / 8, 40.0)
     surface = mesh_of(draft.shape, edge_angstrom=step, level_angstrom=level).vertices_angstrom_xyz
-    axes = [np.arange(low, high, 1.5 * step) for low, high in zip(surface.min(axis=0), surface.max(axis=0), strict=True)]
+    axes = [
+        np.arange(low, high, 1.5 * step) for low, high in zip(surface.min(axis=0), surface.max(axis=0), strict=True)
+    ]
     lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     return surface, lattice[draft.shape.contains(lattice)]
 

@@ -133,9 +133,7 @@ class Shape:
 
     def inset(self, distance_angstrom: float, ripples: Ripples = NO_RIPPLES) -> "Shape":
         """The surface that lies a distance inside this one (outside for a negative distance), undulated further."""
-        return replace(
-            self, radius_angstrom=self.radius_angstrom - distance_angstrom, ripples=self.ripples + ripples
-        )
+        return replace(self, radius_angstrom=self.radius_angstrom - distance_angstrom, ripples=self.ripples + ripples)
 
     def placed(self, centre_angstrom_xyz: Floats, rotation: Floats) -> "Shape":
         """The same surface elsewhere."""
@@ -283,9 +281,7 @@ def random_ripples(
 
 def _ripple_of(direction_xyz: Floats, ripples: Ripples) -> Floats:
     total = np.zeros(len(direction_xyz))
-    for axis, degree, amplitude in zip(
-        ripples.axes_xyz, ripples.degrees, ripples.amplitudes_angstrom, strict=True
-    ):
+    for axis, degree, amplitude in zip(ripples.axes_xyz, ripples.degrees, ripples.amplitudes_angstrom, strict=True):
         series = np.zeros(int(degree) + 1)
         series[-1] = amplitude
         total += np.polynomial.legendre.legval(direction_xyz @ axis, series)
