@@ -11,91 +11,120 @@ __all__ = ["count_electrons", "slice_spectra", "stamp_patches"]
 Doubles = NDArray[np.float64]
 
 
-@njit(nogil=True, cache=True)
-def _tap_weights(table: Doubles, fraction: float, weights: Doubles) -> None:
-    """Four weights of the interpolation kernel at an offset of 0 to 1, from a table with one row more than steps."""
-    position = fraction * (table.shape[0] - 1)
-    row = min(int(position), table.shape[0] - 2)
-    part = position - row
-    for i in range(4):
-        weights[i] = table[row, i] + part * (table[row + 1, i] - table[row, i])
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _slice_row(
+    lattice: NDArray[np.float32],
+    strides_zy: tuple[int, int],
+    first_zyx: tuple[int, int, int],
+    table: NDArray[np.float32],
+    rotation: Doubles,
+    row: int,
+    scale: float,
+    real: NDArray[np.float32],
+    imaginary: NDArray[np.float32],
+) -> None:
+    """One row of a central slice, as many elements as ``real`` has.
+
+    The eight sums over rows of four complex numbers are written out: the compiler keeps them in one register.
+    """
+    steps = table.shape[0] - 1
+    two, four = np.uint64(2), np.uint64(4)
+    for i in range(real.shape[0]):
+        # The slice plane in the particle's own axes: transpose of the rotation.
+        x = (rotation[0, 0] * i + rotation[1, 0] * row) * scale
+        y = (rotation[0, 1] * i + rotation[1, 1] * row) * scale
+        z = (rotation[0, 2] * i + rotation[1, 2] * row) * scale
+        sign = np.float32(1.0)
+        if x < 0:
+            x, y, z, sign = -x, -y, -z, np.float32(-1.0)
+        x_floor, y_floor, z_floor = math.floor(x), math.floor(y), math.floor(z)
+        tx, ty, tz = (
+            np.uint64((x - x_floor) * steps + 0.5),
+            np.uint64((y - y_floor) * steps + 0.5),
+            np.uint64((z - z_floor) * steps + 0.5),
+        )
+        corner = (int(z_floor) - 1 - first_zyx[0]) * strides_zy[0]
+        corner += (int(y_floor) - 1 - first_zyx[1]) * strides_zy[1] + int(x_floor) - 1 - first_zyx[2]
+        a0 = b0 = a1 = b1 = a2 = b2 = a3 = b3 = np.float32(0.0)
+        for c in range(4):
+            weight_z = table[tz, np.uint64(c)]
+            for b in range(4):
+                weight = weight_z * table[ty, np.uint64(b)]
+                p = np.uint64(2 * (corner + c * strides_zy[0] + b * strides_zy[1]))
+                a0 += weight * lattice[p]
+                b0 += weight * lattice[p + np.uint64(1)]
+                a1 += weight * lattice[p + two]
+                b1 += weight * lattice[p + np.uint64(3)]
+                a2 += weight * lattice[p + four]
+                b2 += weight * lattice[p + np.uint64(5)]
+                a3 += weight * lattice[p + np.uint64(6)]
+                b3 += weight * lattice[p + np.uint64(7)]
+        w0, w1 = table[tx, np.uint64(0)], table[tx, np.uint64(1)]
+        w2, w3 = table[tx, two], table[tx, np.uint64(3)]
+        real[i] = w0 * a0 + w1 * a1 + w2 * a2 + w3 * a3
+        imaginary[i] = sign * (w0 * b0 + w1 * b1 + w2 * b2 + w3 * b3)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def slice_spectra(
-    lattice_zyx: NDArray[np.complex64],
+    lattice: NDArray[np.float32],
+    strides_zy: tuple[int, int],
     first_zyx: tuple[int, int, int],
-    table: Doubles,
+    table: NDArray[np.float32],
     rotations: Doubles,
     offsets_xy_pixel: Doubles,
     lattice_per_frequency: float,
+    largest_square: float,
     spectra: NDArray[np.complex64],
 ) -> None:
     """Central slices of a molecule's transform, each with its own rotation and sub-pixel shift.
 
     Parameters
     ----------
-    lattice_zyx : complex64 array
-        Transform on an oversampled lattice of the half space kx ≥ 0, with the kernel's reach beyond kx = 0.
+    lattice : (2 n,) array of float32
+        Transform on an oversampled lattice of the half space kx ≥ 0, with the kernel's reach beyond kx = 0, flat, real
+        and imaginary parts in turn.
+    strides_zy : tuple of int
+        Complex elements from one z, and one y, to the next.
     first_zyx : tuple of int
         Lattice frequency of its element (0, 0, 0).
-    table : (steps + 1, 4) array of float64
-        Weights of the interpolation kernel by fractional offset.
+    table : (steps + 1, 4) array of float32
+        Weights of the interpolation kernel by fractional offset; the nearest row is taken.
     rotations : (m, 3, 3) array of float64
         Particle -> camera.
     offsets_xy_pixel : (m, 2) array of float64
         Where the centre goes, from the box's index N // 2, pixels.
     lattice_per_frequency : float
         Lattice steps per step of the box's discrete frequency.
+    largest_square : float
+        Square of the largest discrete frequency that is looked up; beyond, the spectra are zero.
     spectra : (m, n, n // 2 + 1) complex64 array
         Receives ``rfft2`` of the projections; the Nyquist row and column stay zero.
     """
     m, n, _ = spectra.shape
     half = n // 2
-    wz, wy, wx = np.empty(4), np.empty(4), np.empty(4)
+    real, imaginary = np.empty(half, dtype=np.float32), np.empty(half, dtype=np.float32)
     row_phase = np.empty(half, dtype=np.complex128)
-    z_first, y_first, x_first = first_zyx
     for p in range(m):
-        r = rotations[p]
         ox, oy = offsets_xy_pixel[p, 0] + half, offsets_xy_pixel[p, 1] + half
         for i in range(half):
             angle = -2.0 * math.pi * i * ox / n
             row_phase[i] = complex(math.cos(angle), math.sin(angle))
         for row in range(n):
-            spectra[p, row, half] = 0.0
+            spectra[p, row, :] = 0.0
             j = row if row < half else row - n
-            if row == half:
-                spectra[p, row, :] = 0.0
+            room = largest_square - j * j
+            if row == half or room < 0:
                 continue
+            count = min(half, int(math.sqrt(room)) + 1)
+            _slice_row(
+                lattice, strides_zy, first_zyx, table, rotations[p], j, lattice_per_frequency,
+                real[:count], imaginary[:count],
+            )  # fmt: skip
             angle = -2.0 * math.pi * j * oy / n
             column_phase = complex(math.cos(angle), math.sin(angle))
-            for i in range(half):
-                # The slice plane in the particle's own axes: transpose of the rotation.
-                x = (r[0, 0] * i + r[1, 0] * j) * lattice_per_frequency
-                y = (r[0, 1] * i + r[1, 1] * j) * lattice_per_frequency
-                z = (r[0, 2] * i + r[1, 2] * j) * lattice_per_frequency
-                mirrored = x < 0
-                if mirrored:
-                    x, y, z = -x, -y, -z
-                x_floor, y_floor, z_floor = math.floor(x), math.floor(y), math.floor(z)
-                _tap_weights(table, x - x_floor, wx)
-                _tap_weights(table, y - y_floor, wy)
-                _tap_weights(table, z - z_floor, wz)
-                ix, iy, iz = x_floor - 1 - x_first, y_floor - 1 - y_first, z_floor - 1 - z_first
-                real, imaginary = 0.0, 0.0
-                for c in range(4):
-                    for b in range(4):
-                        weight = wz[c] * wy[b]
-                        row_real, row_imaginary = 0.0, 0.0
-                        for a in range(4):
-                            value = lattice_zyx[iz + c, iy + b, ix + a]
-                            row_real += wx[a] * value.real
-                            row_imaginary += wx[a] * value.imag
-                        real += weight * row_real
-                        imaginary += weight * row_imaginary
-                if mirrored:
-                    imaginary = -imaginary
-                spectra[p, row, i] = complex(real, imaginary) * row_phase[i] * column_phase
+            for i in range(count):
+                spectra[p, row, i] = complex(real[i], imaginary[i]) * (row_phase[i] * column_phase)
 
 
 @njit(nogil=True, cache=True)

@@ -10,10 +10,10 @@ from tomoset.microscope.camera import draw_gain, draw_hot_pixels
 from tomoset.microscope.conditions import Conditions, draw_conditions
 from tomoset.microscope.field import canvas_of, field_of_view_size_xy_angstrom
 from tomoset.microscope.frames import RenderedFrames, Scene
+from tomoset.microscope.optics import FINEST_ANGSTROM
 from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.projection import transform_molecule
 from tomoset.model import InMemory, Movie, MovieSet, PickableObject, Progress, Resources, SeriesTruth, Specimen
-from tomoset.physics import critical_dose, rfft_frequency_2d
 from tomoset.structures import Structure
 
 __all__ = ["image", "methods_text"]
@@ -84,19 +84,19 @@ def image(
     species = [name for name in structures if any(m.species == name for m in specimen.molecules)]
     transforms = {}
     for done, name in enumerate(species):
-        transforms[name] = transform_molecule(structures[name], params.pixel_size_angstrom)
+        transforms[name] = transform_molecule(
+            structures[name], params.pixel_size_angstrom, finest_angstrom=FINEST_ANGSTROM
+        )
         progress.step("preparing molecules", done + 1, len(species))
     conditions = draw_conditions(params, specimen.run, seed)
     gain_yx = draw_gain(params.frame_shape_yx, params.gain_spread, seed)
     canvas = canvas_of(params)
-    frequency = rfft_frequency_2d(canvas.shape_yx, canvas.pixel_size_angstrom)
     scene = Scene(
         specimen=specimen,
         transforms=transforms,
         conditions=conditions,
         params=params,
         canvas=canvas,
-        fading_yx=(0.5 / critical_dose(frequency, params.voltage_kv)).astype(np.float32),
         inverse_gain_yx=np.reciprocal(gain_yx),
         hot_pixels=draw_hot_pixels(params.frame_shape_yx, params.hot_pixel_fraction, specimen.run, seed),
         seed=seed,
@@ -105,7 +105,7 @@ def image(
     )
     movies = MovieSet(
         run=specimen.run,
-        movies=tuple(_movie(scene, tilt) for tilt in range(params.n_tilts)),
+        movies=tuple(_movie(scene, tilt) for tilt in range(conditions.geometry.n_tilts)),
         pixel_size_angstrom=params.pixel_size_angstrom,
         gain_yx=InMemory(gain_yx),
         nominal_tilt_axis_deg=params.tilt_axis_deg,
@@ -164,6 +164,14 @@ def _truth(
         frame_shift_xy_angstrom=np.array(conditions.frame_shift_xy_angstrom),
         defocus_angstrom=np.array(conditions.defocus_angstrom),
         defocus_hand=params.defocus_hand,
+        astigmatism_angstrom=np.array(conditions.astigmatism_angstrom),
+        astigmatism_deg=np.array(conditions.astigmatism_deg),
+        magnification=np.array(conditions.magnification),
+        deformation=conditions.deformation,
+        local_motion=conditions.local_motion,
+        conditions=conditions.condition,
+        missing_tilts_deg=conditions.missing_tilts_deg,
+        field_angstrom=params.field_angstrom,
     )
 
 

@@ -1,72 +1,50 @@
-"""Contrast of one view: molecules at their own heights, through the contrast transfer function."""
+"""Contrast of one view: matter at its own height, through the contrast transfer function."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.microscope.field import Canvas
 from tomoset.microscope.params import MicroscopeParams
+from tomoset.microscope.planes import PlaneSum
 from tomoset.microscope.projection import MoleculeTransform, project_molecules
-from tomoset.model import Molecules
-from tomoset.physics import ctf_float32, interaction_parameter_per_volt_angstrom, rfft_frequency_2d, wavelength_angstrom
+from tomoset.microscope.splatting import Cloud, splat_clouds
+from tomoset.microscope.views import View
+from tomoset.model import Molecules, Scatterers
+from tomoset.physics import coherence_envelope, interaction_parameter_per_volt_angstrom, mtf
 
-__all__ = ["View", "height_nodes", "height_weights", "ice_spectrum", "molecule_spectrum", "plane_height"]
+__all__ = ["FINEST_ANGSTROM", "largest_frequency", "matter_spectrum", "signal_filter"]
 
-# Largest error of a CTF interpolated between heights; the full swing of a CTF is 2.
-_CTF_TOLERANCE = 1e-3
-# ... as far as this spacing; finer detail hardly outlives the first exposure (critical dose 5 e⁻/Å²).
-_FINEST_ANGSTROM = 4.0
+# Finer detail hardly outlives the first exposure (critical dose 5 e⁻/Å²).
+FINEST_ANGSTROM = 4.0
 _COPIES_AT_ONCE = 256
-_ICE_PIXEL_ANGSTROM, _ICE_PATH_ANGSTROM = 10.0, 1800.0  # what params.ice_phase_noise refers to
-_ICE_PHASE_TOLERANCE = 0.15  # rad
 
 Floats = NDArray[np.float64]
+Spectrum = NDArray[np.complex64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class View:
-    """One view as the optics see it: rotation (3, 3) specimen -> camera, shift (2,), defocus at the origin."""
-
-    image_from_specimen: Floats
-    shift_xy_angstrom: Floats
-    defocus_angstrom: float
+def largest_frequency(canvas: Canvas) -> float:
+    """Frequency to which contrast is computed on a canvas, 1/Å."""
+    return min(canvas.corner_frequency_per_angstrom, 1 / FINEST_ANGSTROM)
 
 
-def height_nodes(
-    lowest_angstrom: float, highest_angstrom: float, pixel_size_angstrom: float, voltage_kv: float
-) -> Floats:
-    """Heights between which a CTF is interpolated to 1e-3, as far as the image's corner frequency or 1/(4 Å).
+def signal_filter(frequency_per_angstrom: Floats, view: View, params: MicroscopeParams) -> Floats:
+    """What dims the contrast at a frequency whatever its height: coherence envelopes and the camera's MTF.
 
-    Chebyshev nodes: the interpolation of a sine of amplitude 1 and half range b (here ``π λ k² H`` at the largest
-    frequency, H half the range of heights) by n of them errs by at most ``2 (b / 2)ⁿ / n!``.
-
-    Returns
-    -------
-    (n,) array of float64
-        Camera-frame heights, Å.
+    The spatial envelope depends on the defocus; the view's mean is taken.
     """
-    half_range = 0.5 * (highest_angstrom - lowest_angstrom)
-    largest_k2 = min(0.5 / pixel_size_angstrom**2, 1 / _FINEST_ANGSTROM**2)
-    b = math.pi * wavelength_angstrom(voltage_kv) * largest_k2 * half_range
-    n = 1
-    while 2 * (b / 2) ** n / math.factorial(n) > _CTF_TOLERANCE:
-        n += 1
-    angles = (np.arange(n) + 0.5) * np.pi / n
-    return 0.5 * (lowest_angstrom + highest_angstrom) + half_range * np.cos(angles)
-
-
-def height_weights(nodes_angstrom: Floats, heights_angstrom: Floats) -> Floats:
-    """Lagrange weights (m, n) of the nodes at heights (m,); every row sums to 1."""
-    weights = np.ones((len(heights_angstrom), len(nodes_angstrom)))
-    for i, node in enumerate(nodes_angstrom):
-        for j, other in enumerate(nodes_angstrom):
-            if i != j:
-                weights[:, i] *= (heights_angstrom - other) / (node - other)
-    return weights
+    envelope = coherence_envelope(
+        frequency_per_angstrom,
+        view.defocus_angstrom,
+        voltage_kv=params.voltage_kv,
+        cs_mm=params.cs_mm,
+        half_angle_mrad=params.illumination_half_angle_mrad,
+        focal_spread_angstrom=params.focal_spread_angstrom,
+    )
+    per_pixel = frequency_per_angstrom * params.pixel_size_angstrom / view.magnification
+    return envelope * mtf(per_pixel, params.mtf)
 
 
 class _Placed:
@@ -75,17 +53,15 @@ class _Placed:
     __slots__ = ("corners_yx", "heights", "molecule", "offsets_xy", "rotations")
 
     def __init__(self, copies: Molecules, molecule: MoleculeTransform, view: View, canvas: Canvas) -> None:
-        pixel, n = canvas.pixel_size_angstrom, molecule.box_pixels
-        camera = copies.positions_angstrom_xyz @ view.image_from_specimen.T
-        origin_y, origin_x = canvas.origin_yx
-        position = (camera[:, :2] + view.shift_xy_angstrom) / pixel + np.array([origin_x, origin_y])
+        self.molecule = molecule
+        n = molecule.box_pixels
+        position, heights = view.place(copies.positions_angstrom_xyz, canvas)
         centre = np.rint(position).astype(np.int64)
         corners = centre[:, ::-1] - n // 2
         inside = np.all((corners > -n) & (corners < np.array(canvas.shape_yx)), axis=1)
-        self.molecule = molecule
         self.corners_yx = corners[inside]
         self.offsets_xy = (position - centre)[inside]
-        self.heights = camera[inside, 2]
+        self.heights = heights[inside]
         self.rotations = view.image_from_specimen @ copies.rotations[inside]
 
     def stamp(self, planes_hyx: NDArray[np.float32], weights: NDArray[np.float32]) -> None:
@@ -98,17 +74,19 @@ class _Placed:
             _kernels.stamp_patches(planes_hyx, patches, self.corners_yx[some], np.ascontiguousarray(weights[some]))
 
 
-def molecule_spectrum(
+def matter_spectrum(
     molecules: tuple[Molecules, ...],
     transforms: Mapping[str, MoleculeTransform],
     view: View,
     params: MicroscopeParams,
     canvas: Canvas,
     *,
+    scatterers: tuple[Scatterers, ...] = (),
+    frequency_per_angstrom: float | None = None,
     memory_gib: float = 1.0,
     workers: int = 1,
-) -> NDArray[np.complex64]:
-    """Transform of the contrast that undamaged molecules make in one view.
+) -> Spectrum:
+    """Transform of the contrast that undamaged matter makes in one view.
 
     Parameters
     ----------
@@ -119,8 +97,12 @@ def molecule_spectrum(
     view : View
     params : MicroscopeParams
     canvas : Canvas
+        Of the view's magnification.
+    scatterers : tuple of Scatterers
+    frequency_per_angstrom : float or None
+        Contrast is computed to this frequency; None for the canvas's :func:`largest_frequency`.
     memory_gib : float
-        How much the planes may take; less memory means more passes over the molecules, never another answer.
+        How much the planes may take; less memory means more passes over the matter, never another answer.
     workers : int
         Threads of the Fourier transforms.
 
@@ -132,93 +114,36 @@ def molecule_spectrum(
     Notes
     -----
     Linear weak-phase imaging: contrast = 2 σ V CTF(k; defocus + hand · height), each molecule at the height of its
-    centre. The CTFs of all heights are combined from a few (:func:`height_nodes`), so that the number of transforms
-    does not grow with the number of molecules.
+    centre, each scatterer at its own. All heights share a few planes (:mod:`tomoset.microscope.heights`), so that
+    the number of transforms does not grow with the number of molecules.
     """
     from scipy.fft import rfft2
 
     shape_yx = canvas.shape_yx
-    spectrum = np.zeros((shape_yx[0], shape_yx[1] // 2 + 1), dtype=np.complex64)
-    placed = [_Placed(copies, transforms[copies.species], view, canvas) for copies in molecules]
-    placed = [species for species in placed if len(species.heights)]
-    if not placed:
-        return spectrum
-    lowest = min(float(species.heights.min()) for species in placed)
-    highest = max(float(species.heights.max()) for species in placed)
-    nodes = height_nodes(lowest, highest, canvas.pixel_size_angstrom, params.voltage_kv)
-    weights = [height_weights(nodes, species.heights).astype(np.float32) for species in placed]
+    largest = min(frequency_per_angstrom or math.inf, largest_frequency(canvas))
+    placed = [
+        _Placed(copies, transforms[copies.species].onto(canvas.pixel_size_angstrom, largest), view, canvas)
+        for copies in molecules
+    ]
+    clouds = [Cloud.seen(points, view, canvas) for points in scatterers]
+    matter = [one for one in (*placed, *clouds) if len(one.heights)]
+    if not matter:
+        return np.zeros((shape_yx[0], shape_yx[1] // 2 + 1), dtype=np.complex64)
+    heights = (min(float(one.heights.min()) for one in matter), max(float(one.heights.max()) for one in matter))
+    total = PlaneSum.empty(canvas, heights, largest, params.voltage_kv)
+    basis = total.basis
     at_once = max(1, int(memory_gib * 2**30 / (4 * math.prod(shape_yx))))
+    for first in range(0, basis.rank, at_once):
+        chosen = slice(first, min(first + at_once, basis.rank))
+        planes_hyx = np.zeros((chosen.stop - first, *shape_yx), dtype=np.float32)
+        for species in placed:
+            species.stamp(planes_hyx, basis.weights(species.heights)[:, chosen])
+        for offset, plane_yx in enumerate(planes_hyx):
+            total.add(rfft2(plane_yx, workers=workers), first + offset)
+    for spread in sorted({cloud.spread_angstrom for cloud in clouds}):
+        some = [cloud for cloud in clouds if cloud.spread_angstrom == spread]
+        splat_clouds(some, total, memory_gib=memory_gib, workers=workers)
+    k = total.squared_frequency_table()
     sigma = interaction_parameter_per_volt_angstrom(params.voltage_kv)
-    for first in range(0, len(nodes), at_once):
-        planes_hyx = np.zeros((len(nodes[first : first + at_once]), *shape_yx), dtype=np.float32)
-        for species, species_weights in zip(placed, weights, strict=True):
-            species.stamp(planes_hyx, species_weights[:, first : first + at_once])
-        for node, plane_yx in zip(nodes[first : first + at_once], planes_hyx, strict=True):
-            transfer = _transfer(view.defocus_angstrom + params.defocus_hand * float(node), params, canvas)
-            spectrum += rfft2(plane_yx, workers=workers) * (np.float32(2 * sigma) * transfer)
-    return spectrum
-
-
-def ice_spectrum(
-    view: View,
-    path_angstrom: float,
-    params: MicroscopeParams,
-    canvas: Canvas,
-    rng: np.random.Generator,
-    *,
-    workers: int = 1,
-) -> NDArray[np.complex64]:
-    """Transform of the contrast of the ice's own structure: white phase noise through the CTF of its own height.
-
-    Its variance grows with the path through the ice and with the inverse area of a pixel. The water moves between
-    exposures (McMullan et al. 2015, Ultramicroscopy 158:26), so that every view has its own.
-
-    Notes
-    -----
-    Each pixel's grain lies at a random height of the beam's way through the tilted slab, so that the ice carries the
-    tilt's defocus gradient and blurs its Thon rings by the slab's depth. Heights are taken to the middle of slabs so
-    thin that the phase at the largest frequency errs by no more than 0.15 rad.
-    """
-    from scipy.fft import rfft2
-
-    spectrum = np.zeros((canvas.shape_yx[0], canvas.shape_yx[1] // 2 + 1), dtype=np.complex64)
-    if params.ice_phase_noise == 0:
-        return spectrum
-    scale = _ICE_PIXEL_ANGSTROM / canvas.pixel_size_angstrom * math.sqrt(path_angstrom / _ICE_PATH_ANGSTROM)
-    phase_yx = rng.standard_normal(canvas.shape_yx, dtype=np.float32)
-    depth_yx = (rng.random(canvas.shape_yx, dtype=np.float32) - np.float32(0.5)) * np.float32(path_angstrom)
-    largest_k2 = min(0.5 / canvas.pixel_size_angstrom**2, 1 / _FINEST_ANGSTROM**2)
-    slab_angstrom = 2 * _ICE_PHASE_TOLERANCE / (math.pi * wavelength_angstrom(params.voltage_kv) * largest_k2)
-    slab_yx = np.rint((plane_height(view, canvas) + depth_yx) / np.float32(slab_angstrom)).astype(np.int16)
-    for slab in range(int(slab_yx.min()), int(slab_yx.max()) + 1):
-        transfer = _transfer(view.defocus_angstrom + params.defocus_hand * slab * slab_angstrom, params, canvas)
-        spectrum += rfft2(np.where(slab_yx == slab, phase_yx, np.float32(0)), workers=workers) * transfer
-    return spectrum * np.float32(2 * params.ice_phase_noise * scale)
-
-
-def plane_height(view: View, canvas: Canvas) -> NDArray[np.float32]:
-    """Camera-frame height (ny, nx), Å, at which the beam through each pixel meets the specimen's middle plane."""
-    rotation = view.image_from_specimen
-    slope_x, slope_y = rotation[2, :2] @ np.linalg.inv(rotation[:2, :2])
-    (ny, nx), (origin_y, origin_x) = canvas.shape_yx, canvas.origin_yx
-    x = (np.arange(nx) - origin_x) * canvas.pixel_size_angstrom - view.shift_xy_angstrom[0]
-    y = (np.arange(ny) - origin_y) * canvas.pixel_size_angstrom - view.shift_xy_angstrom[1]
-    return (slope_y * y[:, None] + slope_x * x[None, :]).astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def _frequency(shape_yx: tuple[int, int], pixel_size_angstrom: float) -> NDArray[np.float32]:
-    """Frequencies of the canvas, kept between views."""
-    frequency = rfft_frequency_2d(shape_yx, pixel_size_angstrom).astype(np.float32)
-    frequency.flags.writeable = False
-    return frequency
-
-
-def _transfer(defocus_angstrom: float, params: MicroscopeParams, canvas: Canvas) -> NDArray[np.float32]:
-    return ctf_float32(
-        _frequency(canvas.shape_yx, canvas.pixel_size_angstrom),
-        defocus_angstrom,
-        voltage_kv=params.voltage_kv,
-        cs_mm=params.cs_mm,
-        amplitude_contrast=params.amplitude_contrast,
-    )
+    dimming = (2 * sigma * signal_filter(k, view, params)).astype(np.float32)
+    return total.through_lens(view, params, dimming)

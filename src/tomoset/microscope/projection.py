@@ -1,7 +1,8 @@
 """Projections of molecules: central slices of their transforms, exact to sub-pixel shifts."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,14 @@ from numpy.typing import NDArray
 from tomoset.structures import Structure, potential_map
 from tomoset.structures.potential import SPREAD_PER_RESOLUTION
 
-__all__ = ["MoleculeTransform", "project_molecules", "transform_molecule"]
+__all__ = ["MoleculeTransform", "band_of_spread", "project_molecules", "transform_molecule"]
 
 # Gridding with a Kaiser-Bessel kernel of 4 lattice points on a lattice oversampled twice (Beatty, Nishimura & Pauly
 # 2005, IEEE Trans. Med. Imaging 24:799, who also give beta); it errs by 6e-4 rms of a projection.
 _WIDTH = 4
 _OVERSAMPLING = 2
 _BETA = math.pi * math.sqrt((_WIDTH / _OVERSAMPLING) ** 2 * (_OVERSAMPLING - 0.5) ** 2 - 0.8)
-_TABLE_STEPS = 512
+_TABLE_STEPS = 4096
 # The map is sampled at half the image's pixel and widened by this many voxels, so that nothing folds back into the
 # image's band; the slices undo the widening exactly.
 _VOXELS_PER_PIXEL = 2
@@ -37,19 +38,36 @@ class MoleculeTransform:
     first_zyx : tuple of int
         Lattice frequency of element (0, 0, 0).
     lattice_step_per_angstrom : float
-    box_pixels : int
-        Edge of the image patch that holds any projection, even.
+    band_per_angstrom : float
+        Largest frequency it holds.
+    extent_angstrom : float
+        Diameter of what must fit into an image patch.
     widening_angstrom : float
         Standard deviation of the Gaussian that the lattice still holds.
+    finest_spread_angstrom : float
+        Of the molecule's points: its transform falls at least as fast as theirs.
     pixel_size_angstrom : float
+        Of the patches.
     """
 
     lattice_zyx: NDArray[np.complex64]
     first_zyx: tuple[int, int, int]
     lattice_step_per_angstrom: float
-    box_pixels: int
+    band_per_angstrom: float
+    extent_angstrom: float
     widening_angstrom: float
+    finest_spread_angstrom: float
     pixel_size_angstrom: float
+
+    @property
+    def box_pixels(self) -> int:
+        """Edge of the image patch that holds any projection, even."""
+        return 2 * math.ceil(0.5 * self.extent_angstrom / self.pixel_size_angstrom + 2)
+
+    def onto(self, pixel_size_angstrom: float, frequency_per_angstrom: float) -> "MoleculeTransform":
+        """Return the same transform for patches of other pixels, to a frequency at most."""
+        band = min(self.band_per_angstrom, frequency_per_angstrom)
+        return replace(self, pixel_size_angstrom=pixel_size_angstrom, band_per_angstrom=band)
 
 
 def _kernel(offset: Floats) -> Floats:
@@ -58,10 +76,13 @@ def _kernel(offset: Floats) -> Floats:
     return np.i0(_BETA * np.sqrt(inside))
 
 
-def _kernel_table() -> Floats:
+@cache
+def _kernel_table() -> NDArray[np.float32]:
     """Weights (steps + 1, 4) of the lattice points floor − 1 … floor + 2 by fractional offset."""
     fraction = np.linspace(0, 1, _TABLE_STEPS + 1)
-    return _kernel(fraction[:, None] - np.arange(-1, 3)[None, :])
+    table = _kernel(fraction[:, None] - np.arange(-1, 3)[None, :]).astype(np.float32)
+    table.flags.writeable = False
+    return table
 
 
 def _apodisation(n: int) -> Floats:
@@ -110,9 +131,22 @@ def _lattice(volume_zyx: NDArray[np.float32], reach: int) -> NDArray[np.complex6
     return np.asarray(lattice, dtype=np.complex64)
 
 
-def transform_molecule(structure: Structure, pixel_size_angstrom: float) -> MoleculeTransform:
-    """Prepare a molecule for projection onto pixels of a given size."""
-    voxel = pixel_size_angstrom / _VOXELS_PER_PIXEL
+def transform_molecule(
+    structure: Structure, pixel_size_angstrom: float, *, finest_angstrom: float = 0.0
+) -> MoleculeTransform:
+    """Prepare a molecule for projection onto pixels of a given size.
+
+    Parameters
+    ----------
+    structure : Structure
+    pixel_size_angstrom : float
+    finest_angstrom : float
+        Detail finer than this is left out, and so is what its narrowest points have lost to 1e-4.
+    """
+    finest_spread = float(structure.spreads_angstrom.min())
+    band = math.sqrt(0.5) / pixel_size_angstrom
+    band = min(band, 1 / max(finest_angstrom, 1e-3), band_of_spread(finest_spread))
+    voxel = math.sqrt(0.5) / band / _VOXELS_PER_PIXEL
     widening = _WIDENING_VOXELS * voxel
     potential = potential_map(structure, voxel, resolution_angstrom=widening / SPREAD_PER_RESOLUTION)
     volume_zyx = _undo_voxel_mean(potential.volume_zyx)
@@ -120,17 +154,23 @@ def transform_molecule(structure: Structure, pixel_size_angstrom: float) -> Mole
     correction = 1 / _apodisation(n)
     volume_zyx *= (correction[:, None, None] * correction[None, :, None] * correction[None, None, :]).astype(np.float32)
     step = 1 / (_OVERSAMPLING * n * voxel)
-    reach = math.ceil(math.sqrt(0.5) / pixel_size_angstrom / step) + _WIDTH // 2
+    reach = math.ceil(band / step) + _WIDTH // 2
     lattice = _lattice(volume_zyx * np.float32(voxel**3), reach)
-    extent = max(n * voxel, 2 * structure.radius_angstrom)
     return MoleculeTransform(
         lattice_zyx=np.ascontiguousarray(lattice),
         first_zyx=(-reach, -reach, -(_WIDTH // 2)),
         lattice_step_per_angstrom=step,
-        box_pixels=2 * math.ceil(0.5 * extent / pixel_size_angstrom + 2),
+        band_per_angstrom=band,
+        extent_angstrom=max(n * voxel, 2 * structure.radius_angstrom),
         widening_angstrom=widening,
+        finest_spread_angstrom=finest_spread,
         pixel_size_angstrom=pixel_size_angstrom,
     )
+
+
+def band_of_spread(spread_angstrom: float) -> float:
+    """Frequency at which the transform of a Gaussian has fallen to 1e-4, 1/Å."""
+    return math.sqrt(math.log(1e4) / 2) / (math.pi * max(spread_angstrom, 1e-3))
 
 
 def project_molecules(
@@ -149,25 +189,28 @@ def project_molecules(
     Returns
     -------
     (m, n, n) array of float32
-        Potential integrated along the beam, V Å, band-limited to the pixels' Nyquist frequency.
+        Potential integrated along the beam, V Å, band-limited to the pixels' Nyquist frequency and to the molecule's
+        band.
     """
     from scipy.fft import irfft2
 
     from tomoset.microscope import _kernels
 
     n, pixel = molecule.box_pixels, molecule.pixel_size_angstrom
+    lattice = molecule.lattice_zyx
     spectra = np.empty((len(image_from_particle), n, n // 2 + 1), dtype=np.complex64)
-    frequency_step = 1 / (n * pixel)
     _kernels.slice_spectra(
-        molecule.lattice_zyx,
+        lattice.view(np.float32).reshape(-1),
+        (lattice.shape[1] * lattice.shape[2], lattice.shape[2]),
         molecule.first_zyx,
         _kernel_table(),
         np.ascontiguousarray(image_from_particle),
         np.ascontiguousarray(offsets_xy_pixel),
-        frequency_step / molecule.lattice_step_per_angstrom,
+        1 / (n * pixel * molecule.lattice_step_per_angstrom),
+        (molecule.band_per_angstrom * n * pixel) ** 2 * (1 + 1e-9),
         spectra,
     )
     ky, kx = np.fft.fftfreq(n, pixel)[:, None], np.fft.rfftfreq(n, pixel)[None, :]
-    sharpen = np.exp(2 * (np.pi * molecule.widening_angstrom) ** 2 * (ky**2 + kx**2)) / pixel**2
-    spectra *= sharpen.astype(np.float32)
+    k2 = np.minimum(ky**2 + kx**2, molecule.band_per_angstrom**2)
+    spectra *= (np.exp(2 * (np.pi * molecule.widening_angstrom) ** 2 * k2) / pixel**2).astype(np.float32)
     return irfft2(spectra, (n, n), overwrite_x=True)

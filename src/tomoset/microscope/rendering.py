@@ -1,0 +1,163 @@
+"""What all frames of a view share: the transforms of what fades and what stays, and what dims the beam."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.microscope.field import Canvas
+from tomoset.microscope.ice import blend_weights, ice_path, ice_spectrum
+from tomoset.microscope.optics import largest_frequency, matter_spectrum
+from tomoset.microscope.params import MicroscopeParams
+from tomoset.microscope.projection import MoleculeTransform
+from tomoset.microscope.splatting import Cloud, absorbance
+from tomoset.microscope.views import View
+from tomoset.model import Specimen
+from tomoset.physics import damage_amplitude
+
+__all__ = ["RenderedView", "render_view", "surviving_frequency"]
+
+_LEAST_SURVIVAL = 0.01  # amplitude, of what radiation damage has left
+_LEAST_AMPLITUDE = 1e-4  # of that and of the points' own Gaussian together
+_BAR_EDGE_ANGSTROM = 50.0  # over which the shadow of a grid bar, far out of focus, sets in
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RenderedView:
+    """What the frames of one view are made of.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        At the view's magnification.
+    fading_canvas : Canvas
+        Of the same extent, as coarse as what damage has left allows.
+    fading : complex64 array
+        Transform of the contrast of undamaged matter that fades, on its canvas, scaled for ``canvas``.
+    steady : (n, ny, nx // 2 + 1) complex64 array
+        Transforms of the contrast of the ice's structures and of matter that does not fade.
+    shares : (n, n_frames) array of float32
+        How much of each of these is in each frame.
+    transmission : float
+        Share of the electrons that pass.
+    attenuation_yx : (ny, nx) array of float32 or None
+        What varies of that over the canvas, as a factor: ice, absorbing matter, a grid bar; None for nothing.
+    """
+
+    canvas: Canvas
+    fading_canvas: Canvas
+    fading: Spectrum
+    steady: Spectrum
+    shares: Singles
+    transmission: float
+    attenuation_yx: Singles | None
+
+
+def surviving_frequency(
+    spread_angstrom: float, dose_e_per_angstrom2: float, largest: float, voltage_kv: float
+) -> float:
+    """Largest frequency at which points of a Gaussian still show after a dose, 1/Å.
+
+    Damage must have left 1 % of the amplitude, and damage and Gaussian together 1e-4.
+    """
+    k = np.linspace(0, largest, 513)
+    left = damage_amplitude(k, dose_e_per_angstrom2, voltage_kv)
+    amplitude = left * np.exp(-2 * (np.pi * spread_angstrom * k) ** 2)
+    return float(k[(left >= _LEAST_SURVIVAL) & (amplitude >= _LEAST_AMPLITUDE)].max())
+
+
+def render_view(
+    specimen: Specimen,
+    transforms: Mapping[str, MoleculeTransform],
+    view: View,
+    params: MicroscopeParams,
+    canvas: Canvas,
+    *,
+    dose_before_e_per_angstrom2: float,
+    blocked_half_plane: Floats,
+    rng: np.random.Generator,
+    memory_gib: float,
+    workers: int,
+) -> RenderedView:
+    """Compute all that the frames of one view have in common.
+
+    Parameters
+    ----------
+    specimen, transforms, params
+        As in ``matter_spectrum``.
+    view : View
+    canvas : Canvas
+        Of magnification 1.
+    dose_before_e_per_angstrom2 : float
+        Received at the middle of the first frame.
+    blocked_half_plane : (3,) array of float64
+        See ``Conditions``.
+    rng : numpy.random.Generator
+        Of the ice's structure in this view.
+    memory_gib : float
+        For the planes.
+    workers : int
+        Threads of the Fourier transforms.
+    """
+    canvas = canvas.magnified(view.magnification)
+    largest = largest_frequency(canvas)
+    spreads = {transforms[copies.species].finest_spread_angstrom for copies in specimen.molecules}
+    spreads |= {points.spread_angstrom for points in specimen.scatterers if points.fades}
+    band = max(
+        (surviving_frequency(s, dose_before_e_per_angstrom2, largest, params.voltage_kv) for s in spreads), default=0.0
+    )
+    fading_canvas = canvas.resolving(band)
+    fading = matter_spectrum(
+        specimen.molecules, transforms, view, params, fading_canvas,
+        scatterers=tuple(points for points in specimen.scatterers if points.fades),
+        frequency_per_angstrom=band or None, memory_gib=memory_gib, workers=workers,
+    )  # fmt: skip
+    fading *= np.float32(fading_canvas.coarseness**2)
+    path = ice_path(specimen, view, canvas)
+    shares = blend_weights(
+        params.n_frames, params.dose_per_tilt_e_per_angstrom2, params.ice_correlation_dose_e_per_angstrom2
+    )
+    steady = [ice_spectrum(view, path, params, canvas, rng, workers=workers) for _ in shares]
+    lasting = tuple(points for points in specimen.scatterers if not points.fades)
+    if lasting:
+        shares = np.concatenate([shares, np.ones((1, params.n_frames), dtype=np.float32)])
+        steady.append(
+            matter_spectrum((), {}, view, params, canvas, scatterers=lasting, memory_gib=memory_gib, workers=workers)
+        )
+    transmission, ice_yx = path.transmission(params.mean_free_path_angstrom)
+    clouds = [
+        Cloud.seen(points, view, canvas) for points in specimen.scatterers if points.absorptions_angstrom2 is not None
+    ]
+    absorbed_yx = absorbance(clouds, canvas, workers=workers)
+    return RenderedView(
+        canvas=canvas,
+        fading_canvas=fading_canvas,
+        fading=fading,
+        steady=np.stack(steady),
+        shares=shares,
+        transmission=transmission,
+        attenuation_yx=_attenuation(ice_yx, absorbed_yx, bar_shadow(blocked_half_plane, canvas)),
+    )
+
+
+def _attenuation(ice_yx: Singles | None, absorbed_yx: Singles | None, shadow_yx: Singles | None) -> Singles | None:
+    factors = [ice_yx, None if absorbed_yx is None else np.exp(-absorbed_yx), shadow_yx]
+    present = [factor for factor in factors if factor is not None]
+    return None if not present else np.ascontiguousarray(math.prod(present[1:], start=present[0]))
+
+
+def bar_shadow(half_plane: Floats, canvas: Canvas) -> Singles | None:
+    """Share of electrons (y, x) that pass beside a grid bar with a soft edge; None for no bar."""
+    if not math.isfinite(half_plane[2]):
+        return None
+    (ny, nx), (origin_y, origin_x) = canvas.shape_yx, canvas.origin_yx
+    pixel = canvas.pixel_size_angstrom
+    x, y = (np.arange(nx) - origin_x) * pixel, (np.arange(ny) - origin_y) * pixel
+    inside = half_plane[0] * x[None, :] + half_plane[1] * y[:, None] - half_plane[2]
+    return np.asarray(0.5 - 0.5 * np.tanh(inside / _BAR_EDGE_ANGSTROM), dtype=np.float32)
