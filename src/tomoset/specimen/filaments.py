@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tomoset.errors import PackingError, ParameterError
 from tomoset.model import Filament, Molecules
 from tomoset.specimen.amounts import copies_from_mg_per_ml
+from tomoset.specimen.filament_cylinder import Cylinder, least_distance
 from tomoset.specimen.packing import PackingBox
 from tomoset.specimen.poses import scatterer_radius_angstrom
 from tomoset.specimen.worm_like_chain import chain_nodes, transported_frames
@@ -17,7 +18,6 @@ __all__ = ["FilamentParams", "PlacedFilaments", "place_filaments"]
 
 TRIES_PER_FILAMENT, TRIES_PER_CHAIN, TRIES_PER_BUNDLE = 3000, 50, 20
 BUNDLE_GAP_ANGSTROM = 4.0
-RING_SPACING_ANGSTROM = 20.0  # a molecule, with the room that it takes, is wider
 
 Floats = NDArray[np.float64]
 
@@ -107,48 +107,6 @@ class PlacedFilaments:
     placed_copies: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cylinder:
-    """One filament as the packing sees it, Å."""
-
-    step: float
-    core: float  # farthest centre of a bead or atom from the axis
-    surface: float
-    reach: float  # voxels whose centres are as near to the axis are taken
-    gap: float  # between the surfaces of bundled ones
-    voxel: float
-    persistence: float
-
-    @property
-    def apart(self) -> float:
-        """Least distance of two axes: the gap may shrink by half where bundled ones bend."""
-        return 2 * self.surface + self.gap / 2
-
-    def points(self, nodes: Floats) -> Floats:
-        """Points on the axis and on rings about it out to the core, (n, 3), along nodes (m, 3)."""
-        axis = self.axis(nodes)
-        directions = np.gradient(axis, axis=0)
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        aside = np.eye(3)[np.argmin(np.abs(directions).max(axis=0))]
-        x = np.cross(directions, aside)
-        x /= np.linalg.norm(x, axis=1, keepdims=True)
-        y = np.cross(directions, x)
-        points = [axis]
-        n_rings = max(1, int(np.ceil(self.core / RING_SPACING_ANGSTROM)))
-        for radius in self.core * np.arange(n_rings, 0, -1) / n_rings:
-            angles = np.linspace(0, 2 * np.pi, max(8, int(np.ceil(np.pi * radius / self.voxel))), endpoint=False)
-            around = np.cos(angles)[:, None, None] * x + np.sin(angles)[:, None, None] * y
-            points.append((axis + radius * around).reshape(-1, 3))
-        return np.concatenate(points[::-1])
-
-    def axis(self, nodes: Floats) -> Floats:
-        """Points on the axis, at most two voxels apart."""
-        n = max(1, int(np.ceil(self.step / (2 * self.voxel))))
-        shares = np.arange(n) / n
-        between = nodes[:-1, None] * (1 - shares)[:, None] + nodes[1:, None] * shares[:, None]
-        return np.concatenate([between.reshape(-1, 3), nodes[-1:]])
-
-
 def place_filaments(
     box: PackingBox,
     params: FilamentParams,
@@ -209,7 +167,7 @@ def _cylinder(
     structure: Structure,
     clearance_angstrom: float,
     other_radius_angstrom: float | None,
-) -> _Cylinder:
+) -> Cylinder:
     if structure.repeat_angstrom is None:
         raise ParameterError(
             f"filament {params.species}: expected the structure of one repeat of a filament, found {structure.name}, "
@@ -226,7 +184,7 @@ def _cylinder(
     # As in make_pose_bank: a voxel that is not taken keeps atoms of others, wherever in it they lie, far enough off.
     # The axis is marked in points two voxels apart, between which the marked balls leave notches.
     keep_off = core + own + clearance_angstrom + other + np.sqrt(3.0) / 2 * box.voxel_angstrom
-    return _Cylinder(
+    return Cylinder(
         step=structure.repeat_angstrom,
         core=core,
         surface=core + own,
@@ -271,7 +229,7 @@ def _bundles(lengths: NDArray[np.int64], bundle_size: float, rng: np.random.Gene
 
 
 def _place_bundle(
-    box: PackingBox, cylinder: _Cylinder, members: NDArray[np.int64], rng: np.random.Generator
+    box: PackingBox, cylinder: Cylinder, members: NDArray[np.int64], rng: np.random.Generator
 ) -> list[Floats]:
     """Chains (n + 1, 3) of those members that found room, beside one another where they could be."""
     first = _find_place(box, cylinder, int(members[0]), rng)
@@ -286,17 +244,17 @@ def _place_bundle(
             break
     placed = [first, *together]
     for chain in placed:
-        box.mark_points(cylinder.axis(chain), cylinder.reach)
+        cylinder.take(box, chain)
     for part in parts[len(together) :]:
         alone = _find_place(box, cylinder, len(part) - 1, rng)
         if alone is not None:
-            box.mark_points(cylinder.axis(alone), cylinder.reach)
+            cylinder.take(box, alone)
             placed.append(alone)
     return [chain if rng.random() < 0.5 else chain[::-1] for chain in placed]
 
 
 def _beside(
-    box: PackingBox, cylinder: _Cylinder, first: Floats, parts: list[Floats], rng: np.random.Generator
+    box: PackingBox, cylinder: Cylinder, first: Floats, parts: list[Floats], rng: np.random.Generator
 ) -> list[Floats]:
     """As many of the parts of a chain, the first ones, as fit around it on a triangular lattice turned at random."""
     steps = np.stack(np.meshgrid(np.arange(-4, 5), np.arange(-4, 5), indexing="ij"), axis=-1).reshape(-1, 2)
@@ -310,7 +268,7 @@ def _beside(
             break
         chain = parts[len(placed)] + offset
         others = np.concatenate([cylinder.axis(other) for other in (first, *placed)])
-        if _fits(box, cylinder, chain) and _distance(box, others, cylinder.axis(chain)) >= cylinder.apart:
+        if cylinder.fits(box, chain) and least_distance(box, others, cylinder.axis(chain)) >= cylinder.apart:
             placed.append(chain)
     return placed
 
@@ -320,11 +278,11 @@ def _part(chain: Floats, n_repeats: int, rng: np.random.Generator) -> Floats:
     return chain[first : first + n_repeats + 1]
 
 
-def _find_place(box: PackingBox, cylinder: _Cylinder, n_repeats: int, rng: np.random.Generator) -> Floats | None:
+def _find_place(box: PackingBox, cylinder: Cylinder, n_repeats: int, rng: np.random.Generator) -> Floats | None:
     """Nodes of a chain in free space, or None where none was found."""
     nz, ny, nx = box.shape_zyx
     height = nz * box.voxel_angstrom - 2 * cylinder.core
-    sides = np.array([nx, ny]) * box.voxel_angstrom
+    sides, centre = np.array([nx, ny]) * box.voxel_angstrom, np.array(box.centre_angstrom_xyz)
     for attempt in range(TRIES_PER_FILAMENT):
         if attempt % TRIES_PER_CHAIN == 0:
             free = chain_nodes(n_repeats, cylinder.step, cylinder.persistence, rng)
@@ -333,9 +291,10 @@ def _find_place(box: PackingBox, cylinder: _Cylinder, n_repeats: int, rng: np.ra
         # An orientation is as likely as there is room for it between the walls.
         if rise >= height or rng.random() > 1 - rise / height:
             continue
-        nodes[:, :2] += (rng.random(2) - 0.5) * sides - nodes[:, :2].mean(axis=0)
-        nodes[:, 2] += (rng.random() - 0.5) * (height - rise) - (nodes[:, 2].min() + nodes[:, 2].max()) / 2
-        if _fits(box, cylinder, nodes):
+        nodes[:, :2] += centre[:2] + (rng.random(2) - 0.5) * sides - nodes[:, :2].mean(axis=0)
+        middle = (nodes[:, 2].min() + nodes[:, 2].max()) / 2
+        nodes[:, 2] += centre[2] + (rng.random() - 0.5) * (height - rise) - middle
+        if cylinder.fits(box, nodes):
             return nodes
     return None
 
@@ -354,47 +313,10 @@ def _turned(free: Floats, height_angstrom: float, rng: np.random.Generator) -> F
     return np.asarray(free @ (frames[1] @ about @ frames[0].T).T)
 
 
-def _fits(box: PackingBox, cylinder: _Cylinder, nodes: Floats) -> bool:
-    return box.are_free(cylinder.points(nodes)) and _clear_of_itself(box, cylinder, nodes)
-
-
-def _clear_of_itself(box: PackingBox, cylinder: _Cylinder, nodes: Floats) -> bool:
-    """Whether a chain meets neither itself nor its own copies beyond the sides of the slab."""
-    from scipy.spatial import cKDTree
-
-    axis = cylinder.axis(nodes)
-    shortest_side = min(box.shape_zyx[1:]) * box.voxel_angstrom
-    contour = cylinder.step * (len(nodes) - 1)
-    if contour < min(shortest_side - cylinder.apart, cylinder.persistence):
-        return True
-    tree = cKDTree(_wrapped(box, axis), boxsize=_periods(box))
-    pairs = tree.query_pairs(cylinder.apart, output_type="ndarray")
-    spacing = contour / (len(axis) - 1)
-    return not bool((np.abs(pairs[:, 0] - pairs[:, 1]) * spacing > 1.5 * cylinder.apart).any())
-
-
-def _distance(box: PackingBox, a_xyz: Floats, b_xyz: Floats) -> float:
-    """Least distance of points (n, 3) and points (m, 3), their copies beyond the sides included."""
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(_wrapped(box, a_xyz), boxsize=_periods(box))
-    return float(tree.query(_wrapped(box, b_xyz))[0].min())
-
-
-def _periods(box: PackingBox) -> Floats:
-    """Size of the box in x and y; in z a length that is never reached, for a tree that must be periodic."""
-    nz, ny, nx = box.shape_zyx
-    return np.array([nx, ny, 4 * nz]) * box.voxel_angstrom
-
-
-def _wrapped(box: PackingBox, points_xyz: Floats) -> Floats:
-    return np.asarray(points_xyz % _periods(box))
-
-
 def _as_placed(
     box: PackingBox,
     params: FilamentParams,
-    cylinder: _Cylinder,
+    cylinder: Cylinder,
     chains: list[Floats],
     first_filament: int,
     requested_copies: int,
@@ -407,7 +329,7 @@ def _as_placed(
         middles = (chain[:-1] + chain[1:]) / 2
         steps = np.diff(chain, axis=0) / cylinder.step
         frames = transported_frames(steps, float(rng.uniform(0, 360)))
-        turns = np.round(middles[:, :2] / periods)
+        turns = np.round((middles[:, :2] - box.centre_angstrom_xyz[:2]) / periods)
         breaks = np.flatnonzero((np.diff(turns, axis=0) != 0).any(axis=1)) + 1
         for part in np.split(np.arange(len(middles)), breaks):
             shift = np.array([*(turns[part[0]] * periods), 0.0])

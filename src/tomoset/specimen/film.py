@@ -118,10 +118,9 @@ def _bulk(
     x, y = x - extent[0] / 2, y - extent[1] / 2
     xy = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
     xy = xy[_beyond_hole(ice_params, xy)]
-    positions = np.empty((len(xy), len(depth), 3), dtype=np.float32)
-    positions[..., :2] = xy[:, None, :]
-    positions[..., 2] = _bottom(ice_params, size_angstrom_xyz, xy)[:, None] + depth
-    positions = positions.reshape(-1, 3)
+    positions = np.empty((len(xy) * len(depth), 3), dtype=np.float32)
+    positions[:, :2] = np.repeat(xy, len(depth), axis=0)
+    positions[:, 2] = (_bottom(ice_params, size_angstrom_xyz, xy)[:, None] + depth).ravel()
     cell = float(np.prod(steps))
     return Scatterers(
         name="carbon-film",

@@ -121,7 +121,7 @@ def make_ice(
         return None
     nx, ny = (2 * int(np.ceil(size / 2 / SPACING_ANGSTROM)) + 1 for size in size_xy_angstrom)
     y, x = np.meshgrid(np.arange(ny) - ny // 2, np.arange(nx) - nx // 2, indexing="ij")
-    xy = np.stack([x.ravel(), y.ravel()], axis=-1) * SPACING_ANGSTROM
+    xy = np.asarray(np.stack([x.ravel(), y.ravel()], axis=-1) * SPACING_ANGSTROM, dtype=np.float64)
     top = half_thickness_angstrom(params, thickness_angstrom, size_xy_angstrom, xy).reshape(ny, nx)
     if not (top > 0).any():
         raise ParameterError(
