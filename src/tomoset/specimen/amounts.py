@@ -1,4 +1,4 @@
-"""Concentrations and copies of a species in a slab."""
+"""Concentrations and copies of a species in a volume."""
 
 import math
 

@@ -1,26 +1,29 @@
-"""The verb: amounts of known structures become a specimen."""
+"""The verb: a recipe and known structures become a specimen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tomoset.errors import PackingError, ParameterError
-from tomoset.model import CompositionRow, Molecules, Progress, Silent, Specimen
-from tomoset.specimen.amounts import mg_per_ml_from_copies, requested
-from tomoset.specimen.components import Component
-from tomoset.specimen.packing import PackingBox, insert
+from tomoset.geometry import random_rotations
+from tomoset.model import Filament, IceLayer, Progress, Silent, Specimen
+from tomoset.specimen.bodies import place_bodies
+from tomoset.specimen.compartments import Stock, embedded, fill_body, placed_filaments, wanted_in
+from tomoset.specimen.composition import Ledger, Placement, refuse_impossible, refuse_shortage
+from tomoset.specimen.filaments import place_filaments
+from tomoset.specimen.filling import Spacing, Surfaces, Wanted, fill
+from tomoset.specimen.ice import make_ice, thickness_at
+from tomoset.specimen.obstacles import make_obstacles
+from tomoset.specimen.packing import PackingBox
 from tomoset.specimen.params import SpecimenParams
-from tomoset.specimen.poses import (
-    PROTEIN_ANGSTROM3_PER_DALTON,
-    PoseBank,
-    make_pose_bank,
-    scatterer_radius_angstrom,
-)
+from tomoset.specimen.poses import make_solid
+from tomoset.specimen.regions import Body, Obstacle
+from tomoset.specimen.requirements import required_species
 from tomoset.structures import Structure
 
-__all__ = ["make_specimen", "methods_text"]
+__all__ = ["make_specimen"]
 
-DENSEST_RANDOM_FRACTION = 0.64  # random close packing of equal spheres
+ORIENTATIONS_TRIED = 256
 
 
 def make_specimen(
@@ -32,7 +35,10 @@ def make_specimen(
     rng: np.random.Generator,
     progress: Progress | None = None,
 ) -> Specimen:
-    """Place the molecules of a recipe in a slab of ice, without overlap.
+    """Fill a slab of ice with what a recipe asks for, without overlap.
+
+    The ice gets its surfaces, then the film, gold and contamination; then come vesicles and cells, filaments, and in
+    each compartment its molecules, the largest species first.
 
     Parameters
     ----------
@@ -44,68 +50,35 @@ def make_specimen(
         Lateral size of the slab, Å. Centres fill it evenly; a molecule at its edge reaches over it, and what lies at
         the opposite edge is kept clear of it, so that slabs can be laid side by side.
     structures : mapping of str to Structure
-        The molecules by name.
+        The molecules by species: those of :func:`required_species`.
     rng : numpy.random.Generator
         The same state gives the same specimen.
     progress : Progress, optional
-        Told after each species.
+        Told after each species of each compartment.
 
     Returns
     -------
     Specimen
-        Molecules and composition in the order of ``params.components``.
+        Molecules and composition in the order of ``params.components``, then filaments, then what vesicles and cells
+        hold.
 
     Raises
     ------
     ParameterError
         If a species has no structure, or the slab has no area.
     PackingError
-        If a species is larger than the ice, or (unless ``allow_short``) does not find room for all its copies.
+        If something is larger than the ice, or (unless ``allow_short``) a species does not find room for all its
+        copies.
     """
-    progress = progress or Silent()
     size = (float(size_xy_angstrom[0]), float(size_xy_angstrom[1]), params.thickness_angstrom)
     if not (np.isfinite(size).all() and min(size) > 0):
         raise ParameterError(f"{run}: expected a slab of positive size in Å, found {size[0]:g} x {size[1]:g}")
     _check_known(params, structures)
-    volume = size[0] * size[1] * size[2]
-    asked = {c.species: requested(c, structures[c.species].mass_kda, volume) for c in params.components}
-    _check_possible(run, params, structures, asked, volume)
-    placed = _pack(run, params, size, structures, asked, rng, progress)
-    rows = tuple(
-        CompositionRow(
-            species=name,
-            mass_kda=structures[name].mass_kda,
-            requested_mg_per_ml=asked[name][1],
-            requested_copies=asked[name][0],
-            placed_copies=len(placed[name]),
-            placed_mg_per_ml=mg_per_ml_from_copies(len(placed[name]), structures[name].mass_kda, volume),
-        )
-        for name in asked
-    )
-    if not params.allow_short:
-        _refuse_shortage(run, rows)
-    return Specimen(run=run, size_angstrom_xyz=size, molecules=tuple(placed[name] for name in asked), composition=rows)
-
-
-def methods_text(params: SpecimenParams) -> str:
-    """One sentence for a methods section."""
-    amounts = ", ".join(_amount_text(component) for component in params.components)
-    return (
-        f"Molecules ({amounts or 'none'}) were placed in {params.thickness_angstrom / 10:g} nm of vitreous ice by "
-        "random sequential insertion on a voxel grid, the largest species first, in uniformly random orientations, "
-        f"with surfaces of different molecules at least {params.clearance_angstrom:g} Å apart and "
-        f"{params.margin_angstrom:g} Å from both surfaces."
-    )
-
-
-def _amount_text(component: Component) -> str:
-    if component.mg_per_ml is not None:
-        return f"{component.species} {component.mg_per_ml:g} mg/ml"
-    return f"{component.species} {component.copies} copies"
+    return _Maker(run, params, size, structures, rng, progress or Silent()).made()
 
 
 def _check_known(params: SpecimenParams, structures: Mapping[str, Structure]) -> None:
-    unknown = sorted({c.species for c in params.components} - set(structures))
+    unknown = sorted({needed.species for needed in required_species(params)} - set(structures))
     if unknown:
         raise ParameterError(
             f"expected species with a structure ({', '.join(sorted(structures)) or 'none is given'}), found "
@@ -113,95 +86,188 @@ def _check_known(params: SpecimenParams, structures: Mapping[str, Structure]) ->
         )
 
 
-def _check_possible(
-    run: str,
-    params: SpecimenParams,
-    structures: Mapping[str, Structure],
-    asked: Mapping[str, tuple[int, float]],
-    volume_angstrom3: float,
-) -> None:
-    """Refuse at once what no packing can hold, before time is spent on it."""
-    mass_dalton = sum(copies * structures[name].mass_kda * 1e3 for name, (copies, _) in asked.items())
-    fraction = mass_dalton * PROTEIN_ANGSTROM3_PER_DALTON / volume_angstrom3
-    if fraction > DENSEST_RANDOM_FRACTION and not params.allow_short:
-        total = sum(mg_per_ml for _, mg_per_ml in asked.values())
-        raise PackingError(
-            f"{run}: expected molecules that fill at most {DENSEST_RANDOM_FRACTION:.0%} of the ice, but {total:.4g} "
-            f"mg/ml would fill {fraction:.0%}; lower the concentrations (cells hold 200 to 350 mg/ml)"
+class _Maker:
+    """The steps of making one specimen, and what they share."""
+
+    def __init__(
+        self,
+        run: str,
+        params: SpecimenParams,
+        size_angstrom_xyz: tuple[float, float, float],
+        structures: Mapping[str, Structure],
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> None:
+        voxel = params.packing_voxel_angstrom
+        species = [needed.species for needed in required_species(params)]
+        solids = {name: make_solid(structures[name], voxel) for name in species}
+        # The other molecule is not known yet: any of them may come near.
+        largest = max((solid.ball_radius_angstrom for solid in solids.values()), default=0.0)
+        spacing = Spacing(clearance_angstrom=params.clearance_angstrom, largest_ball_angstrom=largest)
+        self._run, self._params, self._size = run, params, size_angstrom_xyz
+        self._stock = Stock(structures=structures, solids=solids, spacing=spacing, voxel_angstrom=voxel)
+        self._rng, self._progress = rng, progress
+        self._filaments: list[Filament] = []
+        self._n_done, self._n_species = 0, 0
+
+    def made(self) -> Specimen:
+        """Take all steps."""
+        params, size = self._params, self._size
+        ice = make_ice(params.ice, params.thickness_angstrom, size[:2], self._rng)
+        obstacles = make_obstacles(params, size, ice, self._rng)
+        box, volume = self._box(ice, obstacles)
+        bodies = self._bodies(box, ice)
+        for body in bodies:
+            box.mark_region(body.whole, grow_angstrom=self._stock.spacing.beside_others_angstrom)
+            volume -= body.whole.volume_angstrom3
+            self._filaments.extend(body.filaments)
+        in_ice = [self._stock.wanted(component, volume) for component in params.components] if volume > 0 else []
+        in_bodies = [wanted_in(body, self._stock) for body in bodies]
+        self._check_all(volume, in_ice, in_bodies)
+        ledger = Ledger()
+        laid = self._lay_filaments(box, volume)
+        surfaces = Surfaces(
+            thickness_angstrom=params.thickness_angstrom, margin_angstrom=params.margin_angstrom, ice=ice
+        )
+        spacing, solids = self._stock.spacing, self._stock.solids
+        filled = fill(box, in_ice, solids, spacing, self._rng, surfaces=surfaces, told=self._tell)
+        for placement in (*filled, *laid):
+            ledger.add(placement)
+        del box  # at a microscope's full field it is the largest thing of all
+        for body, wanted in zip(bodies, in_bodies, strict=True):
+            for placement in self._in_body(body, wanted):
+                ledger.add(placement)
+        return self._specimen(ledger, ice, obstacles, bodies)
+
+    def _box(self, ice: IceLayer | None, obstacles: Sequence[Obstacle]) -> tuple[PackingBox, float]:
+        """The slab between its margins without obstacles, and the volume of the ice without them."""
+        params, size = self._params, self._size
+        inner = (*size[:2], params.thickness_angstrom - 2 * params.margin_angstrom)
+        box = PackingBox.empty(inner, params.packing_voxel_angstrom)
+        if ice is not None:
+            box.mark_beyond_ice(ice, params.margin_angstrom)
+        volume = _volume_angstrom3(ice, size)
+        for region in (region for obstacle in obstacles for region in obstacle.occupied):
+            volume -= box.mark_region(region, grow_angstrom=self._stock.spacing.beside_others_angstrom)
+        return box, volume
+
+    def _bodies(self, box: PackingBox, ice: IceLayer | None) -> tuple[Body, ...]:
+        params = self._params
+        if not (params.liposomes or params.cells):
+            return ()
+        return place_bodies(
+            box,
+            params.liposomes,
+            params.cells,
+            size_angstrom_xyz=self._size,
+            ice=ice,
+            structures=self._stock.structures,
+            clearance_angstrom=params.clearance_angstrom,
+            rng=self._rng,
+            progress=self._progress,
         )
 
+    def _check_all(
+        self, volume_angstrom3: float, in_ice: Sequence[Wanted], in_bodies: Sequence[Mapping[str, Sequence[Wanted]]]
+    ) -> None:
+        """Refuse what cannot fit before any time is spent on it, and count the species to place."""
+        compartments = [("ice", volume_angstrom3, list(in_ice))]
+        compartments += [
+            (name, wanted[0].volume_angstrom3, list(wanted)) for body in in_bodies for name, wanted in body.items()
+        ]
+        self._n_species = sum(item.copies > 0 for _, _, wanted in compartments for item in wanted)
+        if not self._params.allow_short:
+            for name, volume, wanted in compartments:
+                refuse_impossible(self._run, name, sum(item.copies * item.mass_kda for item in wanted), volume)
+        for item in in_ice:
+            if item.copies:
+                self._check_size(item.component.species)
 
-def _pack(
-    run: str,
-    params: SpecimenParams,
-    size_angstrom_xyz: tuple[float, float, float],
-    structures: Mapping[str, Structure],
-    asked: Mapping[str, tuple[int, float]],
-    rng: np.random.Generator,
-    progress: Progress,
-) -> dict[str, Molecules]:
-    inner = (*size_angstrom_xyz[:2], params.thickness_angstrom - 2 * params.margin_angstrom)
-    box = PackingBox.empty(inner, params.packing_voxel_angstrom)
-    banks: dict[str, PoseBank] = {}
-    radii = {name: scatterer_radius_angstrom(structures[name]) for name, (copies, _) in asked.items() if copies}
-    for name, (copies, _) in asked.items():
-        if copies:
-            # The other molecule is not known yet: any of them may come near.
-            keep_off = params.clearance_angstrom + radii[name] + max(radii.values())
-            _check_lateral(run, structures[name], size_angstrom_xyz, keep_off + 4 * params.packing_voxel_angstrom)
-            banks[name] = make_pose_bank(
-                structures[name],
-                copies=copies,
-                keep_off_angstrom=keep_off,
-                voxel_angstrom=params.packing_voxel_angstrom,
-                n_z=box.shape_zyx[0],
-                rng=rng,
+    def _check_size(self, species: str) -> None:
+        """Refuse a molecule that is wider than the slab or higher than the ice in any orientation."""
+        params, solid = self._params, self._stock.solids[species]
+        structure = self._stock.structures[species]
+        keep_off = self._stock.spacing.keep_off_angstrom(solid)
+        needed = 2 * structure.radius_angstrom + keep_off + 4 * params.packing_voxel_angstrom
+        if needed > min(self._size[:2]):
+            raise PackingError(
+                f"{self._run}: expected a slab of at least {needed:.0f} Å on each side for {structure.name} "
+                f"({2 * structure.radius_angstrom:.0f} Å across), found {self._size[0]:g} x {self._size[1]:g} Å"
             )
-            _check_height(run, structures[name], banks[name], params)
-    placed = {name: _none_of(name) for name in asked}
-    for done, name in enumerate(sorted(banks, key=lambda n: -banks[n].mean_volume_voxels)):
-        placed[name] = insert(box, name, banks[name], asked[name][0], rng)
-        progress.step("packing", done + 1, len(banks))
-    return placed
+        height = params.thickness_angstrom - 2 * params.margin_angstrom
+        if 2 * solid.radius_angstrom < height:
+            return
+        rotations = random_rotations(ORIENTATIONS_TRIED, np.random.default_rng(0))
+        if np.ptp(solid.points_angstrom_xyz @ rotations[:, 2].T, axis=0).min() > height:
+            raise PackingError(
+                f"{self._run}: expected molecules smaller than the ice, but {structure.name} "
+                f"({2 * structure.radius_angstrom:.0f} Å across) does not fit into {params.thickness_angstrom:g} Å "
+                f"with a margin of {params.margin_angstrom:g} Å at both surfaces in any orientation; make the ice "
+                "thicker or leave the species out"
+            )
 
+    def _lay_filaments(self, box: PackingBox, volume_angstrom3: float) -> list[Placement]:
+        """Filaments that float in the ice."""
+        placements = []
+        for item in self._params.filaments:
+            if item.compartment != "ice":
+                continue
+            found = place_filaments(
+                box,
+                item,
+                self._stock.structures[item.species],
+                first_filament=len(self._filaments),
+                size_angstrom_xyz=(*self._size[:2], volume_angstrom3 / (self._size[0] * self._size[1])),
+                clearance_angstrom=self._stock.spacing.clearance_angstrom,
+                rng=self._rng,
+                other_radius_angstrom=self._stock.spacing.largest_ball_angstrom,
+            )
+            self._filaments.extend(found.filaments)
+            placements.append(placed_filaments(found, item, self._stock, volume_angstrom3))
+        return placements
 
-def _none_of(species: str) -> Molecules:
-    return Molecules(species=species, positions_angstrom_xyz=np.empty((0, 3)), rotations=np.empty((0, 3, 3)))
+    def _in_body(self, body: Body, wanted: Mapping[str, Sequence[Wanted]]) -> tuple[Placement, ...]:
+        filaments, placements = fill_body(
+            body,
+            wanted,
+            self._params.filaments,
+            self._stock,
+            self._rng,
+            first_filament=len(self._filaments),
+            told=self._tell,
+        )
+        self._filaments.extend(filaments)
+        return (*placements, *embedded(body))
 
+    def _tell(self) -> None:
+        self._n_done += 1
+        self._progress.step("packing", self._n_done, self._n_species)
 
-def _check_lateral(
-    run: str, structure: Structure, size_angstrom_xyz: tuple[float, float, float], room_angstrom: float
-) -> None:
-    needed = 2 * structure.radius_angstrom + room_angstrom
-    if needed > min(size_angstrom_xyz[:2]):
-        raise PackingError(
-            f"{run}: expected a slab of at least {needed:.0f} Å on each side for {structure.name} "
-            f"({2 * structure.radius_angstrom:.0f} Å across), found {size_angstrom_xyz[0]:g} x "
-            f"{size_angstrom_xyz[1]:g} Å"
+    def _specimen(
+        self, ledger: Ledger, ice: IceLayer | None, obstacles: Sequence[Obstacle], bodies: Sequence[Body]
+    ) -> Specimen:
+        rows = ledger.rows()
+        if not self._params.allow_short:
+            refuse_shortage(self._run, rows)
+        matter = [part for obstacle in obstacles for part in obstacle.scatterers]
+        matter += [part for body in bodies for part in body.scatterers]
+        return Specimen(
+            run=self._run,
+            size_angstrom_xyz=self._size,
+            molecules=ledger.molecules(),
+            composition=rows,
+            filaments=tuple(self._filaments),
+            membranes=tuple(membrane for body in bodies for membrane in body.membranes),
+            scatterers=tuple(matter),
+            ice=ice,
         )
 
 
-def _check_height(run: str, structure: Structure, bank: PoseBank, params: SpecimenParams) -> None:
-    if not bank.raster.fits:
-        raise PackingError(
-            f"{run}: expected molecules smaller than the ice, but {structure.name} "
-            f"({2 * structure.radius_angstrom:.0f} Å across) does not fit into {params.thickness_angstrom:g} Å with a "
-            f"margin of {params.margin_angstrom:g} Å at both surfaces in any orientation; make the ice thicker or "
-            "leave the species out"
-        )
-
-
-def _refuse_shortage(run: str, rows: tuple[CompositionRow, ...]) -> None:
-    short = [row for row in rows if row.placed_copies < row.requested_copies]
-    if not short:
-        return
-    listed = "; ".join(
-        f"{row.species}: {row.requested_copies} asked ({row.requested_mg_per_ml:.4g} mg/ml), "
-        f"{row.placed_copies} placed ({row.placed_mg_per_ml:.4g} mg/ml)"
-        for row in short
-    )
-    total = sum(row.placed_mg_per_ml for row in rows)
-    raise PackingError(
-        f"{run}: not every molecule found room. {listed}. What was placed, {total:.4g} mg/ml in all, is what fits: ask "
-        "for no more than that, thicken the ice, or set allow_short = true to go on with fewer"
-    )
+def _volume_angstrom3(ice: IceLayer | None, size_angstrom_xyz: tuple[float, float, float]) -> float:
+    """Volume of the ice, Å³: its thickness on a lattice of a two hundredth of the slab's sides."""
+    x, y, z = size_angstrom_xyz
+    if ice is None:
+        return x * y * z
+    steps = (np.arange(200) + 0.5) / 200 - 0.5
+    xy = np.stack(np.meshgrid(steps * x, steps * y, indexing="ij"), axis=-1).reshape(-1, 2)
+    return float(thickness_at(ice, xy).mean() * x * y)

@@ -1,23 +1,24 @@
-"""Random sequential insertion of rigid molecules into a slab, largest species first."""
+"""The packing box: which voxels of a part of the specimen are taken."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.model import Molecules
-from tomoset.specimen.poses import PoseBank
+from tomoset.model import IceLayer
+from tomoset.specimen.raster import region_layers
 from tomoset.specimen.regions import Region
 
-__all__ = ["PackingBox", "insert"]
+__all__ = ["PackingBox"]
 
-PROPOSALS_A_BATCH = 1 << 16
-FAILURES_BEFORE_GIVING_UP = 3_000_000
+APRON_ANGSTROM = 500.0  # how far beyond its lateral edges things are marked on the opposite side
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackingBox:
-    """Occupancy of the ice, one bit a voxel; periodic in x and y, walls in z; centred on the specimen's origin.
+    """Occupancy of a box, one bit a voxel; periodic in x and y, walls in z.
 
     Parameters
     ----------
@@ -27,102 +28,127 @@ class PackingBox:
         Edge of a voxel, Å.
     bits_zyb : (z, y, ceil(x / 8)) array of uint8
         Taken voxels, eight along x in a byte.
+    centre_angstrom_xyz : (3,) tuple of float
+        Middle of the box in the specimen frame, Å.
     """
 
     shape_zyx: tuple[int, int, int]
     voxel_angstrom: float
     bits_zyb: NDArray[np.uint8]
+    centre_angstrom_xyz: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @staticmethod
-    def empty(size_angstrom_xyz: tuple[float, float, float], voxel_angstrom: float) -> "PackingBox":
+    def empty(
+        size_angstrom_xyz: tuple[float, float, float],
+        voxel_angstrom: float,
+        centre_angstrom_xyz: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> "PackingBox":
         """Whole voxels of a box of a given size (the rest, less than a voxel, stays empty)."""
         nx, ny, nz = (int(size // voxel_angstrom) for size in size_angstrom_xyz)
-        return PackingBox((nz, ny, nx), voxel_angstrom, np.zeros((nz, ny, (nx + 7) // 8), dtype=np.uint8))
+        bits = np.zeros((nz, ny, (nx + 7) // 8), dtype=np.uint8)
+        return PackingBox((nz, ny, nx), voxel_angstrom, bits, centre_angstrom_xyz)
 
     def copy(self) -> "PackingBox":
         """Return a box whose marks are its own."""
-        return PackingBox(self.shape_zyx, self.voxel_angstrom, self.bits_zyb.copy())
+        return PackingBox(self.shape_zyx, self.voxel_angstrom, self.bits_zyb.copy(), self.centre_angstrom_xyz)
 
-    def voxels_zyx(self, positions_angstrom_xyz: NDArray[np.float64]) -> NDArray[np.float64]:
+    def voxels_zyx(self, positions_angstrom_xyz: Floats) -> Floats:
         """Voxel coordinates (n, 3), zyx, of positions (n, 3) in the specimen frame; voxel centres are integers."""
         middle_zyx = (np.array(self.shape_zyx) - 1) / 2
-        return np.asarray(positions_angstrom_xyz, dtype=np.float64)[:, ::-1] / self.voxel_angstrom + middle_zyx
+        centred = np.asarray(positions_angstrom_xyz, dtype=np.float64) - np.array(self.centre_angstrom_xyz)
+        return np.asarray(centred[:, ::-1] / self.voxel_angstrom + middle_zyx)
 
-    def mark_points(self, positions_angstrom_xyz: NDArray[np.float64], reach_angstrom: float) -> None:
+    def positions_angstrom_xyz(self, voxels_zyx: NDArray[np.number]) -> Floats:
+        """Positions (n, 3) in the specimen frame, xyz, Å, of voxel coordinates (n, 3), zyx."""
+        middle_zyx = (np.array(self.shape_zyx) - 1) / 2
+        centred_xyz = (np.asarray(voxels_zyx, dtype=np.float64) - middle_zyx)[:, ::-1]
+        return np.asarray(centred_xyz * self.voxel_angstrom + np.array(self.centre_angstrom_xyz))
+
+    @property
+    def free_angstrom3(self) -> float:
+        """Volume of the free voxels, Å³."""
+        taken = sum(int(np.bitwise_count(plane).sum(dtype=np.int64)) for plane in self.bits_zyb)
+        return (float(np.prod(self.shape_zyx, dtype=np.float64)) - taken) * self.voxel_angstrom**3
+
+    def mark_points(self, positions_angstrom_xyz: Floats, reach_angstrom: float) -> None:
         """Take the voxels whose centres lie within ``reach`` of any of the points (n, 3), xyz, Å."""
         from tomoset.specimen import _kernels
 
         points = np.ascontiguousarray(self.voxels_zyx(positions_angstrom_xyz))
         _kernels.take_near(self.bits_zyb, self.shape_zyx[2], points, reach_angstrom / self.voxel_angstrom)
 
-    def are_free(self, positions_angstrom_xyz: NDArray[np.float64]) -> bool:
+    def are_free(self, positions_angstrom_xyz: Floats) -> bool:
         """Whether every one of the points (n, 3), xyz, Å, lies in a free voxel; beyond the walls nothing is free."""
         from tomoset.specimen import _kernels
 
         points = np.ascontiguousarray(self.voxels_zyx(positions_angstrom_xyz))
         return bool(_kernels.all_free(self.bits_zyb, self.shape_zyx[2], points))
 
-    def mark_region(self, region: Region, *, outside: bool = False) -> None:
-        """Take the voxels whose centres lie in a region, or (``outside``) all that do not."""
-        nz, ny, nx = self.shape_zyx
-        lower = np.ceil(self.voxels_zyx(np.array([region.lower_angstrom_xyz]))[0])
-        upper = np.floor(self.voxels_zyx(np.array([region.upper_angstrom_xyz]))[0])
-        first = np.clip(lower, 0, self.shape_zyx).astype(int)
-        stop = np.clip(upper + 1, first, self.shape_zyx).astype(int)
-        y, x = np.meshgrid(np.arange(first[1], stop[1]), np.arange(first[2], stop[2]), indexing="ij")
-        middle_zyx = (np.array(self.shape_zyx) - 1) / 2
-        for z in range(nz):
-            taken_yx = np.full((ny, nx), outside)
-            if first[0] <= z < stop[0] and y.size:
-                index = np.stack([x.ravel(), y.ravel(), np.full(x.size, z)], axis=-1)
-                inside = region.contains((index - middle_zyx[::-1]) * self.voxel_angstrom).reshape(x.shape)
-                taken_yx[first[1] : stop[1], first[2] : stop[2]] = ~inside if outside else inside
-            self.bits_zyb[z] |= np.packbits(taken_yx, axis=1, bitorder="little")
+    def mark_region(self, region: Region, *, outside: bool = False, grow_angstrom: float = 0.0) -> float:
+        """Take the voxels whose centres lie in a region, or (``outside``) all that do not.
 
+        Parameters
+        ----------
+        region : Region
+            What lies within 500 Å beyond a lateral edge is marked on the opposite side too.
+        outside : bool
+            Take what does not lie in it.
+        grow_angstrom : float
+            Also take what lies within this distance (in whole voxels, upwards) of the taken, along each axis.
 
-def insert(box: PackingBox, species: str, bank: PoseBank, copies: int, rng: np.random.Generator) -> Molecules:
-    """Place copies of one species at random, where nothing else is; ``box`` then also holds them.
+        Returns
+        -------
+        float
+            Volume of the voxels that were free and are taken now, without the growth, Å³.
+        """
+        from tomoset.specimen import _kernels
 
-    Parameters
-    ----------
-    box : PackingBox
-        What is taken already; changed.
-    species : str
-        Name given to the molecules.
-    bank : PoseBank
-        Poses to draw from.
-    copies : int
-        How many to place.
-    rng : numpy.random.Generator
-        Source of the proposals.
+        steps = int(np.ceil(grow_angstrom / self.voxel_angstrom))
+        first, stop = self._window(region, outside=outside, margin=steps)
+        shape = stop - first
+        bits = np.zeros((shape[0], shape[1], (shape[2] + 7) // 8), dtype=np.uint8)
+        corner = self.positions_angstrom_xyz(first[None])[0]
+        nz, ny, nx = (int(n) for n in shape)
+        for z, inside in region_layers(region.contains, corner, self.voxel_angstrom, (nz, ny, nx)):
+            bits[z : z + len(inside)] = np.packbits(~inside if outside else inside, axis=2, bitorder="little")
+        newly = _kernels.merge(self.bits_zyb, self.shape_zyx[2], bits, nx, first)
+        for _ in range(steps):
+            bits = _kernels.dilate(bits)
+        if steps:
+            _kernels.merge(self.bits_zyb, self.shape_zyx[2], bits, nx, first)
+        return float(newly) * self.voxel_angstrom**3
 
-    Returns
-    -------
-    Molecules
-        As many as found room before 3 million proposals in a row failed.
-    """
-    from tomoset.specimen import _kernels
+    def _window(self, region: Region, *, outside: bool, margin: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First and stop voxel of the part of the grid to look at, which may reach over the lateral edges."""
+        shape = np.array(self.shape_zyx, dtype=np.int64)
+        if outside:
+            return np.zeros(3, dtype=np.int64), shape
+        apron = np.array([0, 1, 1]) * int(APRON_ANGSTROM / self.voxel_angstrom)
+        apron = np.minimum(apron, shape // 2)
+        lower = np.array([region.lower_angstrom_xyz], dtype=np.float64)
+        upper = np.array([region.upper_angstrom_xyz], dtype=np.float64)
+        # What has no bound is not continued on the other side: it would meet itself there.
+        first_zyx = np.where(np.isfinite(lower[0, ::-1]), -apron, 0)
+        stop_zyx = np.where(np.isfinite(upper[0, ::-1]), shape + apron, shape)
+        first = np.clip(np.ceil(self.voxels_zyx(lower)[0]) - margin, first_zyx, stop_zyx)
+        stop = np.clip(np.floor(self.voxels_zyx(upper)[0]) + 1 + margin, first, stop_zyx)
+        return first.astype(np.int64), stop.astype(np.int64)
 
-    nz, ny, nx = box.shape_zyx
-    taken: list[NDArray[np.int64]] = []
-    placed, failures = 0, 0
-    while bank.raster.fits and placed < copies and failures < FAILURES_BEFORE_GIVING_UP:
-        draws = rng.integers(0, (len(bank), nz, ny, nx), size=(PROPOSALS_A_BATCH, 4))
-        accepted = np.empty(copies - placed, dtype=np.int64)
-        n, used, last_failures = _kernels.insert_copies(box.bits_zyb, nx, draws, bank.raster, accepted)
-        taken.append(draws[accepted[:n]])
-        placed += n
-        failures = last_failures if n else failures + used
-    chosen = np.concatenate(taken) if taken else np.empty((0, 4), dtype=np.int64)
-    return _molecules(box, species, bank, chosen)
+    def mark_beyond_ice(self, ice: IceLayer, margin_angstrom: float) -> None:
+        """Take every voxel that does not lie wholly in the ice, ``margin`` from both surfaces."""
+        from tomoset.specimen import _kernels
 
-
-def _molecules(box: PackingBox, species: str, bank: PoseBank, chosen: NDArray[np.int64]) -> Molecules:
-    poses, voxels_zyx = chosen[:, 0], chosen[:, 1:]
-    middle_zyx = (np.array(box.shape_zyx) - 1) / 2
-    centred_xyz = (voxels_zyx - middle_zyx)[:, ::-1]
-    return Molecules(
-        species=species,
-        positions_angstrom_xyz=(centred_xyz + bank.offsets_xyz[poses]) * box.voxel_angstrom,
-        rotations=bank.rotations[poses],
-    )
+        middle = self.voxels_zyx(np.zeros((1, 3)))[0]
+        bottom, top = (
+            (surface_yx + shift) / self.voxel_angstrom + middle[0]
+            for surface_yx, shift in (
+                (ice.bottom_angstrom_yx, margin_angstrom),
+                (ice.top_angstrom_yx, -margin_angstrom),
+            )
+        )
+        corner = self.positions_angstrom_xyz(np.zeros((1, 3)))[0]
+        ny, nx = ice.top_angstrom_yx.shape
+        first_yx = np.array([corner[1] / ice.spacing_angstrom + ny // 2, corner[0] / ice.spacing_angstrom + nx // 2])
+        step = self.voxel_angstrom / ice.spacing_angstrom
+        surfaces = bottom.astype(np.float32), top.astype(np.float32)
+        _kernels.take_beyond(self.bits_zyb, self.shape_zyx[2], *surfaces, first_yx, step)

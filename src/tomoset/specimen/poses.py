@@ -1,117 +1,161 @@
-"""A species' bank of poses, each with the voxels it asks for and the voxels it takes."""
+"""A molecule as the points that others must keep off, and its poses."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.geometry import point_group, random_rotations, sample_rotations
-from tomoset.specimen.raster import Raster
+from tomoset.geometry import rotation_about
 from tomoset.structures import Structure
 
-__all__ = ["PROTEIN_ANGSTROM3_PER_DALTON", "PoseBank", "make_pose_bank", "scatterer_radius_angstrom", "solid_points"]
+__all__ = [
+    "PROTEIN_ANGSTROM3_PER_DALTON",
+    "PoseBatch",
+    "Solid",
+    "make_solid",
+    "rotations_about_normal",
+    "scatterer_radius_angstrom",
+    "solid_points",
+]
 
 PROTEIN_ANGSTROM3_PER_DALTON = 1.23  # 1.35 g/cm3
 SEAL_ANGSTROM = 8.0  # beyond two spreads of an atom or bead: closes a cage's pores, which let no molecule pass
 CAVITY_GRID_ANGSTROM = 4.0
-FEWEST_POSES, MOST_POSES = 32, 256
-POINTS_FOR_MANY_POSES, POSES_OF_BIG_SPECIES = 500_000, 64  # rasterising costs some 0.4 µs a point and pose
+POINTS_PER_CELL_TO_THIN = 3
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PoseBank:
-    """Rotations and sub-voxel offsets of one species, rasterised.
+class Solid:
+    """What of a molecule takes room.
 
     Parameters
     ----------
-    rotations : (p, 3, 3) array of float64
-        Active, particle -> specimen.
-    offsets_xyz : (p, 3) array of float64
-        Where the molecule's centre lies relative to the voxel it stands at, in voxels.
-    raster : Raster
-        Their voxels.
+    points_angstrom_xyz : (n, 3) array of float64
+        Points in the molecule's frame, the outermost first: there a collision shows soonest.
+    ball_radius_angstrom : float
+        Radius of the ball around each point that holds what the point stands for.
+    volume_angstrom3 : float
+        Volume of the balls together, cavities included.
     """
 
-    rotations: Floats
-    offsets_xyz: Floats
-    raster: Raster
-
-    def __len__(self) -> int:
-        """Number of poses."""
-        return len(self.rotations)
+    points_angstrom_xyz: Floats
+    ball_radius_angstrom: float
+    volume_angstrom3: float
 
     @property
-    def mean_volume_voxels(self) -> float:
-        """Voxels a pose takes, mean over the bank."""
-        return float(self.raster.runs[:, 3].sum(dtype=np.int64) / len(self))
+    def radius_angstrom(self) -> float:
+        """Distance of the outermost point."""
+        return float(np.linalg.norm(self.points_angstrom_xyz[0]))
 
 
-def make_pose_bank(
-    structure: Structure,
-    *,
-    copies: int,
-    keep_off_angstrom: float,
-    voxel_angstrom: float,
-    n_z: int,
-    rng: np.random.Generator,
-) -> PoseBank:
-    """Rasterise a species in evenly spread rotations, turned together at random, and random sub-voxel offsets.
+def make_solid(structure: Structure, voxel_angstrom: float) -> Solid:
+    """Points and their radius; many atoms in one packing voxel are joined to one point.
 
     Parameters
     ----------
     structure : Structure
-        The species.
-    copies : int
-        How many will be placed: more copies get more poses.
-    keep_off_angstrom : float
-        Least distance from the centre of one of its atoms or beads to that of another molecule's, Å.
+        The molecule.
     voxel_angstrom : float
-        Edge of a voxel, Å.
-    n_z : int
-        Height of the ice, voxels.
-    rng : numpy.random.Generator
-        Source of rotations and offsets.
+        Of the packing grid: nothing finer is resolved.
+    """
+    from tomoset.specimen import _kernels
 
-    Returns
-    -------
-    PoseBank
+    points = solid_points(structure)
+    radius = scatterer_radius_angstrom(structure)
+    mass_volume = structure.mass_kda * 1e3 * PROTEIN_ANGSTROM3_PER_DALTON
+    if len(structure.positions_angstrom_xyz) * voxel_angstrom**3 > POINTS_PER_CELL_TO_THIN * mass_volume:
+        points, slack = _thinned(points, voxel_angstrom)
+        radius += slack
+    order = np.argsort(-np.square(points).sum(axis=1), kind="stable")
+    points = np.ascontiguousarray(points[order])
+    scaled_zyx, reach = points[:, ::-1] / CAVITY_GRID_ANGSTROM, radius / CAVITY_GRID_ANGSTROM + 0.5
+    first = np.floor(scaled_zyx.min(axis=0) - reach)
+    shape = tuple((np.ceil(scaled_zyx.max(axis=0) + reach) + 1 - first).astype(int))
+    mask = np.zeros(shape, dtype=np.bool_)
+    _kernels.mark_near(mask, np.ascontiguousarray(scaled_zyx - first), reach)
+    return Solid(points, radius, float(mask.sum()) * CAVITY_GRID_ANGSTROM**3)
+
+
+def _thinned(points_xyz: Floats, edge: float) -> tuple[Floats, float]:
+    """Centroids of the points in each cell of a grid, and the largest distance of a point from its centroid."""
+    cells = np.floor(points_xyz / edge).astype(np.int64)
+    _, inverse, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    inverse = inverse.ravel()
+    sums = np.stack([np.bincount(inverse, weights=points_xyz[:, axis]) for axis in range(3)], axis=-1)
+    centroids = sums / counts[:, None]
+    return centroids, float(np.linalg.norm(points_xyz - centroids[inverse], axis=1).max())
+
+
+class PoseBatch:
+    """Poses of one molecule that wait to be placed, as points in voxels.
+
+    Parameters
+    ----------
+    solid : Solid
+        The molecule.
+    rotations : (m, 3, 3) array of float64
+        Active, particle -> specimen.
+    voxel_angstrom : float
+        Edge of a voxel.
+    rng : numpy.random.Generator
+        Source of where the centres lie within their voxels.
+    """
+
+    __slots__ = ("offsets_xyz", "placed_zyx", "rotations", "z_extents")
+
+    def __init__(self, solid: Solid, rotations: Floats, voxel_angstrom: float, rng: np.random.Generator) -> None:
+        from tomoset.specimen import _kernels
+
+        points = solid.points_angstrom_xyz / voxel_angstrom
+        self.rotations = np.ascontiguousarray(rotations)
+        self.offsets_xyz = rng.random((len(rotations), 3)) - 0.5
+        self.placed_zyx = np.empty((len(rotations), len(points), 3))
+        self.z_extents = np.empty((len(rotations), 2), dtype=np.int64)
+        _kernels.place_points(points, self.rotations, self.offsets_xyz, self.placed_zyx, self.z_extents)
+
+    def fitting(self, n_z: int) -> NDArray[np.int64]:
+        """Indices of the poses that are not higher than ``n_z`` voxels."""
+        return np.flatnonzero(self.z_extents[:, 1] - self.z_extents[:, 0] < n_z)
+
+
+def rotations_about_normal(
+    n: int, concentration: float, axis_xyz: tuple[float, float, float], side: int, rng: np.random.Generator
+) -> Floats:
+    """Rotations that turn a molecule's axis towards a surface's outward normal: (n, 3, 3).
+
+    Parameters
+    ----------
+    n : int
+    concentration : float
+        κ of the von Mises-Fisher distribution of the axis about the normal, ≥ 0; 0 is uniform.
+    axis_xyz : (3,) tuple of float
+        The axis in the molecule's frame.
+    side : int
+        +1 for the surface above, whose normal is z, −1 for the one below.
+    rng : numpy.random.Generator
 
     Notes
     -----
-    A voxel is taken when its centre lies within ``keep_off + voxel · √3 / 2`` of an atom or bead. An atom of another
-    molecule is never more than ``voxel · √3 / 2`` from the centre of its own voxel, so that a voxel which is not
-    taken keeps them ``keep_off`` apart.
+    The cosine of a von Mises-Fisher angle on the sphere is ``1 + ln(u + (1 − u) exp(−2κ)) / κ`` for a uniform u
+    (Wood 1994, Commun. Stat. Simul. Comput. 23:157). The spin about the axis is uniform.
     """
-    points = solid_points(structure) / voxel_angstrom
-    affordable = max(POSES_OF_BIG_SPECIES, POINTS_FOR_MANY_POSES // len(points))
-    n_poses = min(max(FEWEST_POSES, 4 * copies), MOST_POSES, affordable)
-    rotations = _even_rotations(n_poses, rng)
-    n_poses = len(rotations)
-    offsets = rng.random((n_poses, 3)) - 0.5
-    reach = keep_off_angstrom / voxel_angstrom + np.sqrt(3.0) / 2
-    probes, runs, z_ranges = [], [], []
-    for rotation, offset in zip(rotations, offsets, strict=True):
-        placed_zyx = (points @ rotation.T + offset)[:, ::-1]
-        probe = _outermost_first(placed_zyx)
-        probes.append(probe)
-        runs.append(_taken_runs(placed_zyx, reach))
-        z_ranges.append((-int(probe[:, 0].min()), n_z - 1 - int(probe[:, 0].max())))
-    raster = Raster(
-        np.concatenate(probes),
-        _starts(probes),
-        np.concatenate(runs),
-        _starts(runs),
-        np.array(z_ranges, dtype=np.int64),
-    )
-    return PoseBank(rotations, offsets, raster)
+    u = rng.random(n)
+    if concentration < 1e-6:
+        cosine = 2 * u - 1
+    else:
+        cosine = 1 + np.log(u + (1 - u) * np.exp(-2 * concentration)) / concentration
+    polar = np.rad2deg(np.arccos(np.clip(side * cosine, -1.0, 1.0)))
+    azimuth, spin = 360.0 * rng.random((2, n))
+    axis = np.asarray(axis_xyz, dtype=np.float64)
+    axis /= np.linalg.norm(axis)
+    z_from_axis = _turn_from_z(np.rad2deg(np.arccos(axis[2])), np.rad2deg(np.arctan2(axis[1], axis[0]))).T
+    return np.asarray(_turn_from_z(polar, azimuth) @ rotation_about("z", spin) @ z_from_axis)
 
 
-def _even_rotations(n: int, rng: np.random.Generator) -> Floats:
-    """About ``n`` rotations spread evenly over SO(3), all turned by one random rotation: each one is uniform."""
-    step_deg = float(np.rad2deg(np.cbrt(8 * np.pi**2 / n)))
-    return random_rotations(1, rng) @ sample_rotations(step_deg, point_group("C1"))
+def _turn_from_z(polar_deg: float | Floats, azimuth_deg: float | Floats) -> Floats:
+    return rotation_about("z", azimuth_deg) @ rotation_about("y", polar_deg)
 
 
 def scatterer_radius_angstrom(structure: Structure) -> float:
@@ -141,29 +185,3 @@ def solid_points(structure: Structure) -> Floats:
     inside = np.argwhere(cavity & (np.indices(shape) % 2 == 0).all(axis=0))
     filling = (inside + first)[:, ::-1] * CAVITY_GRID_ANGSTROM
     return np.concatenate([points, filling])
-
-
-def _outermost_first(placed_zyx: Floats) -> NDArray[np.int16]:
-    """Voxels that hold a point, the outermost first: there a collision shows soonest."""
-    voxels = np.floor(placed_zyx + 0.5).astype(np.int64)
-    span = 1 << 16
-    keys = np.unique(((voxels + span // 2) * np.array([span * span, span, 1])).sum(axis=1))
-    voxels = np.stack([keys // span**2, keys // span % span, keys % span], axis=-1) - span // 2
-    distance = np.square(voxels.astype(np.float64)).sum(axis=1)
-    return np.ascontiguousarray(voxels[np.argsort(-distance, kind="stable")].astype(np.int16))
-
-
-def _taken_runs(placed_zyx: Floats, reach: float) -> NDArray[np.int16]:
-    from tomoset.specimen import _kernels
-
-    first = np.floor(placed_zyx.min(axis=0) - reach)
-    shape = tuple((np.ceil(placed_zyx.max(axis=0) + reach) + 1 - first).astype(int))
-    mask = np.zeros(shape, dtype=np.bool_)
-    _kernels.mark_near(mask, placed_zyx - first, reach)
-    runs = _kernels.runs_of(mask)
-    runs[:, :3] += first.astype(np.int16)
-    return runs
-
-
-def _starts(parts: list[NDArray[np.int16]]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)

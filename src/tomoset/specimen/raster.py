@@ -1,35 +1,117 @@
-"""The voxels of a species in many poses, laid out for compiled loops."""
+"""Regions as voxels, without asking for every voxel."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Raster"]
+__all__ = ["region_layers"]
+
+POINTS_AT_ONCE = 1_000_000
+FEW_VOXELS, MANY_VOXELS = 2_000_000, 1_000_000_000
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
-class Raster(NamedTuple):
-    """Voxels of all poses of one species; those of pose p lie from ``starts[p]`` to ``starts[p + 1]``.
+def region_layers(
+    contains: Callable[[Floats], Bools],
+    first_angstrom_xyz: Floats,
+    voxel_angstrom: float,
+    shape_zyx: tuple[int, int, int],
+) -> Iterator[tuple[int, Bools]]:
+    """Which voxel centres of a grid lie in a region, some layers at a time.
 
     Parameters
     ----------
-    probes_zyx : (n, 3) array of int16
-        Voxels, relative to the pose's own, that hold an atom or bead, outermost first: all of them must be free.
-    probe_starts : (p + 1,) array of int64
-    runs : (m, 4) array of int16
-        Voxels so near that no other molecule's atom or bead may lie in them, as runs along x: z, y, first x, number.
-    run_starts : (p + 1,) array of int64
-    z_ranges : (p, 2) array of int64
-        First and last z voxel at which the pose stays inside the ice; last < first if it never does.
+    contains : callable
+        The region: points (n, 3), xyz, Å -> (n,).
+    first_angstrom_xyz : (3,) array
+        Centre of voxel (0, 0, 0).
+    voxel_angstrom : float
+    shape_zyx : (3,) tuple of int
+        Of the grid.
+
+    Yields
+    ------
+    z, mask_zyx : int, (layers, ny, nx) array of bool
+        First layer, and the layers from there.
+
+    Notes
+    -----
+    In a large grid the region is first asked at every fourth voxel (every eighth from 10⁹ voxels on), and at each
+    voxel only where these answers change within one such step: a surface runs there. Parts of it that are thinner
+    than a step (4 voxels) in all directions can be missed.
     """
+    voxels = int(np.prod([float(n) for n in shape_zyx]))
+    if voxels == 0:
+        return
+    grid = _Grid(contains, np.asarray(first_angstrom_xyz, dtype=np.float64), voxel_angstrom, shape_zyx)
+    if voxels <= FEW_VOXELS:
+        yield from grid.all_asked()
+    else:
+        yield from grid.refined(4 if voxels <= MANY_VOXELS else 8)
 
-    probes_zyx: NDArray[np.int16]
-    probe_starts: NDArray[np.int64]
-    runs: NDArray[np.int16]
-    run_starts: NDArray[np.int64]
-    z_ranges: NDArray[np.int64]
 
-    @property
-    def fits(self) -> bool:
-        """Whether any pose stays inside the ice."""
-        return bool((self.z_ranges[:, 1] >= self.z_ranges[:, 0]).any())
+class _Grid:
+    """A region and the grid that it is sampled on."""
+
+    def __init__(
+        self, contains: Callable[[Floats], Bools], first_xyz: Floats, voxel: float, shape_zyx: tuple[int, int, int]
+    ) -> None:
+        self._contains = contains
+        self._first_xyz = first_xyz
+        self._voxel = voxel
+        self._shape = shape_zyx
+
+    def _ask(self, z: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]) -> Bools:
+        """Ask at voxel indices, which broadcast."""
+        index = np.stack(np.broadcast_arrays(x, y, z), axis=-1)
+        points = index.reshape(-1, 3) * self._voxel + self._first_xyz
+        return np.asarray(self._contains(points), dtype=np.bool_).reshape(index.shape[:-1])
+
+    def all_asked(self) -> Iterator[tuple[int, Bools]]:
+        """Ask at every voxel."""
+        nz, ny, nx = self._shape
+        y, x = np.arange(ny)[:, None], np.arange(nx)[None, :]
+        for z in range(nz):
+            yield z, self._ask(np.array(z), y, x)[None]
+
+    def refined(self, step: int) -> Iterator[tuple[int, Bools]]:
+        """Ask at a coarse lattice, and at every voxel of the cells near which its answers differ."""
+        nz, ny, nx = self._shape
+        cells_z, cells_y, cells_x = (-(-n // step) for n in self._shape)
+        y, x = np.arange(cells_y + 1)[:, None] * step, np.arange(cells_x + 1)[None, :] * step
+        planes: dict[int, Bools] = {}
+        for cell in range(cells_z):
+            near = [k for k in range(cell - 1, cell + 3) if 0 <= k <= cells_z]
+            planes = {k: planes[k] if k in planes else self._ask(np.array(k * step), y, x) for k in near}
+            stack = np.stack(list(planes.values()))
+            everywhere = _cells(np.logical_and.reduce(stack), np.logical_and)
+            anywhere = _cells(np.logical_or.reduce(stack), np.logical_or)
+            layer = np.repeat(np.repeat(everywhere, step, axis=0), step, axis=1)[None].repeat(step, axis=0)
+            self._refine(layer, cell, step, np.argwhere(anywhere & ~everywhere))
+            yield cell * step, layer[: nz - cell * step, :ny, :nx]
+
+    def _refine(self, layer_zyx: Bools, cell_z: int, step: int, unsure_yx: NDArray[np.intp]) -> None:
+        _, ny, nx = layer_zyx.shape
+        by_cell = layer_zyx.reshape(step, ny // step, step, nx // step, step)
+        inner = np.arange(step)
+        at_once = max(1, POINTS_AT_ONCE // step**3)
+        for start in range(0, len(unsure_yx), at_once):
+            j, i = unsure_yx[start : start + at_once].T
+            z = cell_z * step + inner[None, :, None, None]
+            y = j[:, None, None, None] * step + inner[None, None, :, None]
+            x = i[:, None, None, None] * step + inner[None, None, None, :]
+            by_cell[:, j, :, i, :] = self._ask(z, y, x)
+
+
+def _cells(lattice_yx: Bools, combine: np.ufunc) -> Bools:
+    """Combine, for each cell, the lattice points of the cell and of its neighbours."""
+    for axis in (0, 1):
+        widened = np.moveaxis(lattice_yx, axis, 0)
+        widened = np.concatenate([widened[:1], widened, widened[-1:]])
+        n = len(widened) - 3
+        combined = combine(combine(widened[:n], widened[1 : n + 1]), combine(widened[2 : n + 2], widened[3 : n + 3]))
+        lattice_yx = np.moveaxis(combined, 0, axis)
+    return lattice_yx

@@ -1,0 +1,209 @@
+"""What vesicles and cells hold: each compartment is packed in a box of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tomoset.model import Filament, Molecules
+from tomoset.specimen.amounts import requested
+from tomoset.specimen.components import Component
+from tomoset.specimen.composition import Placement
+from tomoset.specimen.filaments import FilamentParams, PlacedFilaments, place_filaments
+from tomoset.specimen.filling import Spacing, Wanted, fill, mark_copies
+from tomoset.specimen.insertion import Copies
+from tomoset.specimen.packing import PackingBox
+from tomoset.specimen.poses import Solid
+from tomoset.specimen.regions import Body, Region
+from tomoset.structures import Structure
+
+__all__ = ["Stock", "embedded", "fill_body", "placed_filaments", "wanted_in"]
+
+PAD_ANGSTROM = 60.0  # taken voxels around a compartment: no molecule reaches across them to the opposite side
+
+Floats = np.typing.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """The molecules at hand: how they look, the room that they take, and how far they keep apart."""
+
+    structures: Mapping[str, Structure]
+    solids: Mapping[str, Solid]
+    spacing: Spacing
+    voxel_angstrom: float
+
+    def wanted(self, component: Component, volume_angstrom3: float, share: float = 1.0) -> Wanted:
+        """Copies of a component in a volume, which holds a share of the copies given as a number."""
+        mass = self.structures[component.species].mass_kda
+        if component.copies is not None:
+            component = replace(component, copies=round(share * component.copies))
+        copies, mg_per_ml = requested(component, mass, volume_angstrom3)
+        return Wanted(
+            component=component, mass_kda=mass, copies=copies, mg_per_ml=mg_per_ml, volume_angstrom3=volume_angstrom3
+        )
+
+
+def wanted_in(body: Body, stock: Stock) -> dict[str, list[Wanted]]:
+    """What each compartment of a body is to hold; copies are those of a whole cell, of which a share may be there."""
+    wanted: dict[str, list[Wanted]] = {}
+    for name, region in body.compartments.items():
+        listed = [component for component in body.components if component.compartment == name]
+        if listed and region.volume_angstrom3 > 0:
+            wanted[name] = [stock.wanted(component, region.volume_angstrom3, body.share) for component in listed]
+    return wanted
+
+
+def embedded(body: Body) -> tuple[Placement, ...]:
+    """The proteins that were placed with a body's membranes."""
+    return tuple(
+        Placement(
+            species=row.species,
+            compartment=row.compartment,
+            mass_kda=row.mass_kda,
+            requested_copies=row.requested_copies,
+            requested_mg_per_ml=row.requested_mg_per_ml,
+            volume_angstrom3=float("nan"),
+            copies=Copies(molecules.positions_angstrom_xyz, molecules.rotations),
+            note=row.note,
+        )
+        for row, molecules in zip(body.placements, body.molecules, strict=True)
+    )
+
+
+def fill_body(
+    body: Body,
+    wanted: Mapping[str, Sequence[Wanted]],
+    filaments: Sequence[FilamentParams],
+    stock: Stock,
+    rng: np.random.Generator,
+    *,
+    first_filament: int,
+    told: Callable[[], None],
+) -> tuple[tuple[Filament, ...], tuple[Placement, ...]]:
+    """Place the filaments and molecules of a body's compartments.
+
+    Parameters
+    ----------
+    body : Body
+        Where it lies, and what is in it already: nucleic acid, and proteins in its membranes.
+    wanted : mapping of str to sequence of Wanted
+        By compartment.
+    filaments : sequence of FilamentParams
+        Those whose compartment the body has are placed in it.
+    stock : Stock
+    rng : numpy.random.Generator
+    first_filament : int
+        Index in the specimen of the first filament placed here.
+    told : callable
+        Called after each species.
+
+    Returns
+    -------
+    filaments : tuple of Filament
+    placements : tuple of Placement
+    """
+    laid: list[Filament] = []
+    placements: list[Placement] = []
+    for name, region in body.compartments.items():
+        inside = [item for item in filaments if item.compartment == name]
+        if region.volume_angstrom3 <= 0 or not (inside or wanted.get(name)):
+            continue
+        box = _compartment_box(body, region, stock)
+        for params in inside:
+            found = _filaments_about_origin(box, params, region, stock, first_filament + len(laid), rng)
+            laid.extend(found.filaments)
+            placements.append(placed_filaments(found, params, stock, region.volume_angstrom3))
+        placements.extend(fill(box, wanted.get(name, ()), stock.solids, stock.spacing, rng, told=told))
+    return tuple(laid), tuple(placements)
+
+
+def _compartment_box(body: Body, region: Region, stock: Stock) -> PackingBox:
+    """A box around a compartment, all taken but the compartment without what is in it already."""
+    lower, upper = np.array(region.lower_angstrom_xyz), np.array(region.upper_angstrom_xyz)
+    x, y, z = (float(size) for size in upper - lower + 2 * PAD_ANGSTROM)
+    middle_x, middle_y, middle_z = (float(middle) for middle in (lower + upper) / 2)
+    box = PackingBox.empty((x, y, z), stock.voxel_angstrom, (middle_x, middle_y, middle_z))
+    beside = stock.spacing.beside_others_angstrom
+    box.mark_region(region, outside=True, grow_angstrom=beside)
+    for filament in body.filaments:
+        reach = filament.radius_angstrom + beside + np.sqrt(3.0) / 2 * stock.voxel_angstrom
+        box.mark_points(_inside(_along(filament, stock.voxel_angstrom), lower - reach, upper + reach), reach)
+    for molecules in body.molecules:
+        solid = stock.solids[molecules.species]
+        near = _near(molecules, solid, lower, upper)
+        mark_copies(box, solid, near, stock.spacing.keep_off_angstrom(solid))
+    return box
+
+
+def _along(filament: Filament, spacing_angstrom: float) -> Floats:
+    """Points along a filament's axis, no farther apart than a spacing."""
+    curve = filament.curve_angstrom_xyz
+    steps = np.linalg.norm(np.diff(curve, axis=0), axis=1)
+    n = max(1, int(np.ceil(steps.max() / spacing_angstrom)))
+    shares = (np.arange(n) / n)[:, None]
+    between = curve[:-1, None] * (1 - shares) + curve[1:, None] * shares
+    return np.concatenate([between.reshape(-1, 3), curve[-1:]])
+
+
+def _inside(points: Floats, lower: Floats, upper: Floats) -> Floats:
+    return points[((points >= lower) & (points <= upper)).all(axis=1)]
+
+
+def _near(molecules: Molecules, solid: Solid, lower: Floats, upper: Floats) -> Copies:
+    reach = solid.radius_angstrom + PAD_ANGSTROM
+    positions = molecules.positions_angstrom_xyz
+    near = ((positions >= lower - reach) & (positions <= upper + reach)).all(axis=1)
+    return Copies(positions[near], molecules.rotations[near])
+
+
+def _filaments_about_origin(
+    box: PackingBox,
+    params: FilamentParams,
+    region: Region,
+    stock: Stock,
+    first_filament: int,
+    rng: np.random.Generator,
+) -> PlacedFilaments:
+    """Filaments in a compartment: laid in the same voxels about the origin, then moved to where they are."""
+    centre = np.array(box.centre_angstrom_xyz)
+    about_origin = PackingBox(box.shape_zyx, box.voxel_angstrom, box.bits_zyb)
+    side = float(np.cbrt(region.volume_angstrom3))
+    found = place_filaments(
+        about_origin,
+        params,
+        stock.structures[params.species],
+        first_filament=first_filament,
+        size_angstrom_xyz=(side, side, side),
+        clearance_angstrom=stock.spacing.clearance_angstrom,
+        rng=rng,
+        other_radius_angstrom=stock.spacing.largest_ball_angstrom,
+    )
+    return replace(
+        found,
+        filaments=tuple(replace(f, curve_angstrom_xyz=f.curve_angstrom_xyz + centre) for f in found.filaments),
+        molecules=replace(found.molecules, positions_angstrom_xyz=found.molecules.positions_angstrom_xyz + centre),
+    )
+
+
+def placed_filaments(
+    found: PlacedFilaments, params: FilamentParams, stock: Stock, volume_angstrom3: float
+) -> Placement:
+    """The subunits of filaments as a placement."""
+    from tomoset.specimen.amounts import mg_per_ml_from_copies
+
+    mass = stock.structures[params.species].mass_kda
+    asked = params.mg_per_ml
+    if asked is None:
+        asked = mg_per_ml_from_copies(found.requested_copies, mass, volume_angstrom3)
+    return Placement(
+        species=params.species,
+        compartment=params.compartment,
+        mass_kda=mass,
+        requested_copies=found.requested_copies,
+        requested_mg_per_ml=asked,
+        volume_angstrom3=volume_angstrom3,
+        copies=Copies(found.molecules.positions_angstrom_xyz, found.molecules.rotations),
+        note=f"subunits of {len(found.filaments)} filaments",
+        filament_index=found.molecules.filament_index,
+    )
