@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tomoset.errors import ParameterError
 from tomoset.structures.models_proteins import beta_amylase, bsa, thyroglobulin
+from tomoset.structures.models_ribosome import ribosome_70s
 from tomoset.structures.models_symmetric import apoferritin, pp7_vlp, proteasome
 from tomoset.structures.models_tmv import tobacco_mosaic_virus
 from tomoset.structures.structure import Structure
@@ -22,6 +23,7 @@ _MAKERS: dict[str, tuple[str, Callable[[], Structure]]] = {
     "beta-amylase": ("D2", beta_amylase),
     "thyroglobulin": ("C2", thyroglobulin),
     "tmv": ("C1", tobacco_mosaic_virus),
+    "ribosome-70s": ("C1", ribosome_70s),
 }
 BUILT_IN_NAMES: tuple[str, ...] = tuple(_MAKERS)
 

@@ -1,10 +1,13 @@
 """Proteins of which only the mass is known: compact, lumpy globules."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.errors import ParameterError
 from tomoset.model import stream
+from tomoset.structures.bead_models import close_packed_lattice
 from tomoset.structures.scattering import PROTEIN_VOLT_ANGSTROM3_PER_DALTON
 from tomoset.structures.structure import Structure
 
@@ -13,10 +16,11 @@ __all__ = ["globule_structure"]
 PROTEIN_ANGSTROM3_PER_DALTON = 1.23
 LEAST_KDA, LARGEST_KDA = 1.0, 20_000.0
 KDA_PER_BEAD, LEAST_BEADS, MOST_BEADS = 1.1, 20, 400
-SPREAD_PER_BEAD_EDGE = 0.5  # of the edge of the cube that a bead's share of the volume fills: neighbours merge
+SPREAD_PER_BEAD_EDGE = 0.4  # of the edge of the cube that a bead's share of the volume fills: neighbours merge
+JITTER = 0.15  # of the edge of that cube: a protein is no crystal
 LUMPS, LUMP_HEIGHT, LUMP_SHARPNESS = 7, 0.3, 6.0
 AXIS_LOG_SPREAD = 0.16  # semi-axes differ by some 15 %: most globular proteins have axial ratios of 1 to 1.6
-CANDIDATES = 8_192
+GRID_A_RADIUS = 7.0  # of the lattice by which a body is measured: some 1 400 points
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +38,8 @@ def globule_structure(name: str, mass_kda: float) -> Structure:
     Returns
     -------
     Structure
-        ``C1``, centred on the centre of mass; 1.23 Å3 and 4.05 V Å3 per dalton, one bead per 1.1 kDa, 20 to 400.
+        ``C1``, centred on the centre of mass; 1.23 Å3 and 4.05 V Å3 per dalton, about one bead per
+        1.1 kDa, 20 to 400.
 
     Raises
     ------
@@ -52,42 +57,58 @@ def globule_structure(name: str, mass_kda: float) -> Structure:
             "kDa; mend the row of the composition or name a structure"
         )
     volume_angstrom3 = 1e3 * mass_kda * PROTEIN_ANGSTROM3_PER_DALTON
-    n_beads = int(np.clip(round(mass_kda / KDA_PER_BEAD), LEAST_BEADS, MOST_BEADS))
-    body_xyz = _lumpy_body(stream(0, "globule", name), volume_angstrom3)
-    covariance = body_xyz.T @ body_xyz / len(body_xyz)
-    variances, axes = np.linalg.eigh(covariance)
-    spread = min(SPREAD_PER_BEAD_EDGE * np.cbrt(volume_angstrom3 / n_beads), 0.75 * np.sqrt(variances[0]))
-    beads = body_xyz[:n_beads] - body_xyz[:n_beads].mean(axis=0)  # every prefix of the sequence is even
-    wanted = axes * np.sqrt(variances - spread**2) @ axes.T
+    wanted_beads = float(np.clip(mass_kda / KDA_PER_BEAD, LEAST_BEADS, MOST_BEADS))
+    rng = stream(0, "globule", name)
+    body = _Body.drawn(rng)
+    solid = body.lattice(GRID_A_RADIUS)
+    scale = np.cbrt(volume_angstrom3 / (len(solid) / GRID_A_RADIUS**3))  # Å a unit of the body
+    variances, axes = np.linalg.eigh(np.cov(scale * solid.T, bias=True))
+    beads = body.lattice(GRID_A_RADIUS * np.cbrt(wanted_beads / len(solid)), rng)
+    spread = min(SPREAD_PER_BEAD_EDGE * np.cbrt(volume_angstrom3 / len(beads)), 0.75 * np.sqrt(variances[0]))
+    beads -= beads.mean(axis=0)
+    positions = beads @ _whitening(beads) @ (axes * np.sqrt(variances - spread**2) @ axes.T)
     return Structure(
         name=name,
         symmetry="C1",
         mass_kda=float(mass_kda),
-        positions_angstrom_xyz=beads @ _whitening(beads) @ wanted,
-        strengths_volt_angstrom3=np.full(n_beads, 1e3 * mass_kda / n_beads * PROTEIN_VOLT_ANGSTROM3_PER_DALTON),
-        spreads_angstrom=np.full(n_beads, spread),
+        positions_angstrom_xyz=positions,
+        strengths_volt_angstrom3=np.full(len(beads), 1e3 * mass_kda / len(beads) * PROTEIN_VOLT_ANGSTROM3_PER_DALTON),
+        spreads_angstrom=np.full(len(beads), spread),
         source=f"sized globule of {mass_kda:g} kDa (no structure given)",
     )
 
 
-def _lumpy_body(rng: np.random.Generator, volume_angstrom3: float) -> Floats:
-    """Points spread evenly in a lumpy ellipsoid of the volume, centred: (n, 3) Å, n some thousands."""
-    log_axes = AXIS_LOG_SPREAD * rng.standard_normal(3)
-    semi_axes = np.exp(log_axes - log_axes.mean())
-    lumps = rng.standard_normal((LUMPS, 3))
-    lumps /= np.linalg.norm(lumps, axis=1, keepdims=True)
-    heights = LUMP_HEIGHT * rng.uniform(-1.0, 1.0, LUMPS)
-    growth = 1.2207440846057596  # Roberts' additive recurrence in three dimensions: real root of x^4 = x + 1
-    steps = ((np.arange(CANDIDATES)[:, None] + 0.5) * growth ** -np.arange(1, 4) + rng.random(3)) % 1.0
-    box = 1.0 + np.clip(heights, 0.0, None).sum()
-    points = box * (2 * steps - 1)
-    distance = np.linalg.norm(points, axis=1)
-    cosines = points @ lumps.T / np.maximum(distance, 1e-9)[:, None]
-    surface = 1.0 + np.exp(LUMP_SHARPNESS * (cosines - 1.0)) @ heights
-    inside = distance < surface
-    found_volume = inside.mean() * (2 * box) ** 3  # the semi-axes have the product 1
-    body = points[inside] * semi_axes * np.cbrt(volume_angstrom3 / found_volume)
-    return np.asarray(body - body.mean(axis=0))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Body:
+    """An ellipsoid of mean radius near 1 with bumps and dents of Gaussian-like shape over the directions."""
+
+    semi_axes: Floats  # (3,), of product 1
+    lumps: Floats  # (m, 3) directions before the ellipsoid is stretched
+    heights: Floats  # (m,)
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> "_Body":
+        """A body at random."""
+        log_axes = AXIS_LOG_SPREAD * rng.standard_normal(3)
+        lumps = rng.standard_normal((LUMPS, 3))
+        return cls(
+            semi_axes=np.exp(log_axes - log_axes.mean()),
+            lumps=lumps / np.linalg.norm(lumps, axis=1, keepdims=True),
+            heights=LUMP_HEIGHT * rng.uniform(-1.0, 1.0, LUMPS),
+        )
+
+    def lattice(self, points_a_radius: float, rng: np.random.Generator | None = None) -> Floats:
+        """(n, 3) points of a lattice in the body, ``points_a_radius``³ a unit of volume; by ``rng`` moved."""
+        reach = 1.0 + np.clip(self.heights, 0.0, None).sum()
+        points = close_packed_lattice(points_a_radius * reach + 1.0)
+        if rng is not None:
+            turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+            points = (points + rng.uniform(-0.5, 0.5, 3)) @ turn + JITTER * rng.standard_normal(points.shape)
+        points = points / points_a_radius
+        distances = np.linalg.norm(points, axis=1)
+        cosines = points @ self.lumps.T / np.maximum(distances, 1e-9)[:, None]
+        surface = 1.0 + np.exp(LUMP_SHARPNESS * (cosines - 1.0)) @ self.heights
+        return np.asarray(points[distances < surface] * self.semi_axes)
 
 
 def _whitening(points_xyz: Floats) -> Floats:

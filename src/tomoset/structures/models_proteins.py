@@ -27,6 +27,7 @@ def bsa() -> Structure:
             short_axis_xyz=short_axis,
             long_axis_xyz=long_axis,
             n_beads=15,
+            on_lattice=True,
         )
         for _, share, centre, semi_axes, short_axis, long_axis in lobes
     ]
@@ -42,19 +43,21 @@ def beta_amylase() -> Structure:
     parts = [
         Ellipsoid(
             mass_kda=46.0,
-            centre_xyz=(27.5, 26.0, 4.5),
-            semi_axes=(21.5, 24.5, 25.6),
-            short_axis_xyz=(0.5, -0.3, 0.8),
-            long_axis_xyz=(0.6, 0.8, 0.0),
-            n_beads=40,
+            centre_xyz=(25.0, 24.0, 4.0),
+            semi_axes=(23.0, 26.0, 27.0),
+            short_axis_xyz=(0.75, -0.35, 0.56),
+            long_axis_xyz=(0.42, 0.91, 0.0),
+            n_beads=42,
+            on_lattice=True,
         ),
         Ellipsoid(
             mass_kda=10.0,
-            centre_xyz=(42.0, 15.0, 20.0),
-            semi_axes=(11.5, 14.0, 18.5),
-            short_axis_xyz=(0.5, -0.3, 0.8),
-            long_axis_xyz=(0.6, 0.8, 0.0),
+            centre_xyz=(45.0, 14.0, 19.0),
+            semi_axes=(12.5, 15.0, 20.0),
+            short_axis_xyz=(0.75, -0.35, 0.56),
+            long_axis_xyz=(0.42, 0.91, 0.0),
             n_beads=10,
+            on_lattice=True,
         ),
     ]
     source = (
@@ -68,11 +71,11 @@ def beta_amylase() -> Structure:
 def thyroglobulin() -> Structure:
     """Two long bent chains of domains that cross at the 2-fold axis."""
     domains = [  # kDa, centre, semi-axes, short axis, long axis, beads
-        (95.0, (30.0, 18.0, 0.0), (23.0, 29.0, 42.0), (0.0, 0.0, 1.0), (0.9, 0.4, 0.2), 58),  # core
-        (62.0, (20.0, -28.0, -32.0), (22.0, 26.0, 32.0), (0.2, 0.1, 1.0), (0.8, -0.6, 0.0), 38),  # esterase-like end
-        (70.0, (72.0, -10.0, 6.0), (20.0, 26.0, 40.0), (0.0, 0.6, 0.8), (0.6, -0.7, 0.4), 42),  # flap
-        (48.0, (103.0, 12.0, -6.0), (16.0, 20.0, 35.0), (0.7, 0.3, -0.6), (-0.3, 0.95, 0.0), 30),  # arm
-        (55.0, (48.0, 52.0, 18.0), (18.0, 24.0, 31.0), (0.2, 0.3, 0.9), (0.8, -0.5, 0.1), 34),  # amino end
+        (95.0, (22.0, 22.0, 3.0), (26.5, 32.0, 44.2), (0.74, 0.30, 0.60), (0.61, -0.69, -0.39), 72),  # core
+        (62.0, (32.0, -30.0, -26.0), (24.3, 28.7, 35.4), (0.22, 0.53, 0.82), (0.25, -0.84, 0.48), 48),  # carboxyl end
+        (70.0, (78.0, -29.0, 9.0), (22.1, 28.7, 44.2), (0.62, -0.62, 0.49), (0.10, -0.55, -0.83), 54),  # flap
+        (48.0, (98.0, 16.0, -12.0), (19.0, 23.0, 37.0), (-0.40, 0.90, -0.16), (-0.25, -0.28, -0.93), 38),  # arm
+        (55.0, (56.0, 49.0, 27.0), (19.9, 25.4, 34.3), (-0.51, -0.22, 0.83), (0.85, 0.00, 0.52), 42),  # amino end
     ]
     parts = [
         Ellipsoid(
@@ -82,6 +85,8 @@ def thyroglobulin() -> Structure:
             short_axis_xyz=short_axis,
             long_axis_xyz=long_axis,
             n_beads=n_beads,
+            spread_angstrom=5.2,
+            on_lattice=True,
         )
         for mass_kda, centre, semi_axes, short_axis, long_axis, n_beads in domains
     ]
