@@ -47,36 +47,40 @@ def _wrapped(i: int, n: int) -> int:
 
 
 @numba.njit(cache=True)
-def _take_row(bits_zyb: Bits, nx: int, z: int, y: int, first: int, last: int) -> None:
-    """Take voxels ``first`` to ``last`` of one row, periodic."""
+def _take_row(bits: Bits, start: int, nx: int, first: int, last: int) -> None:
+    """Take voxels ``first`` to ``last`` of the row whose bytes begin at ``start``, periodic."""
     if first < 0 or last >= nx:
         for k in range(first, last + 1):
             column = k % nx
-            bits_zyb[z, y, column >> 3] |= np.uint8(1 << (column & 7))
+            bits[start + (column >> 3)] |= np.uint8(1 << (column & 7))
         return
-    a, b = first >> 3, last >> 3
-    head, tail = (255 << (first & 7)) & 255, 255 >> (7 - (last & 7))
+    a, b = start + (first >> 3), start + (last >> 3)
+    head, tail = np.uint8((255 << (first & 7)) & 255), np.uint8(255 >> (7 - (last & 7)))
     if a == b:
-        bits_zyb[z, y, a] |= np.uint8(head & tail)
+        bits[a] |= head & tail
         return
-    bits_zyb[z, y, a] |= np.uint8(head)
+    bits[a] |= head
     for byte in range(a + 1, b):
-        bits_zyb[z, y, byte] = np.uint8(255)
-    bits_zyb[z, y, b] |= np.uint8(tail)
+        bits[byte] = np.uint8(255)
+    bits[b] |= tail
 
 
 @numba.njit(cache=True)
 def _take_ball(bits_zyb: Bits, nx: int, z: float, y: float, x: float, reach: float) -> None:
-    nz, ny = bits_zyb.shape[0], bits_zyb.shape[1]
+    nz, ny, nb = bits_zyb.shape
+    bits = bits_zyb.reshape(-1)
     r2 = reach * reach
     for i in range(max(int(np.ceil(z - reach)), 0), min(int(np.floor(z + reach)), nz - 1) + 1):
         rest_z = r2 - (i - z) * (i - z)
-        across = np.sqrt(max(rest_z, 0.0))
-        for j in range(int(np.ceil(y - across)), int(np.floor(y + across)) + 1):
-            half = np.sqrt(max(rest_z - (j - y) * (j - y), 0.0))
+        for j in range(int(np.ceil(y - reach)), int(np.floor(y + reach)) + 1):
+            rest = rest_z - (j - y) * (j - y)
+            if rest < 0:
+                continue
+            half = np.sqrt(rest)
             first, last = int(np.ceil(x - half)), int(np.floor(x + half))
             if last >= first:
-                _take_row(bits_zyb, nx, i, j if 0 <= j < ny else j % ny, first, last)
+                row = j if 0 <= j < ny else j % ny
+                _take_row(bits, (i * ny + row) * nb, nx, first, last)
 
 
 @numba.njit(cache=True)
