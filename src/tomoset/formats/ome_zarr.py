@@ -33,7 +33,7 @@ _ANGSTROM_OF = {
     "micrometre": 1e4,
     "picometer": 0.01,
 }
-_MASK_DTYPES = ("uint8", "int8", "uint16")
+_MASK_DTYPES = ("uint8", "int8", "uint16", "uint32")
 
 PathLike = str | os.PathLike[str]
 Reduction = Literal["mean", "max"]

@@ -1,35 +1,43 @@
 """The recipe's objects as structures and templates."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tomoset.annotation import Template
-from tomoset.errors import InputMissingError, OutputError
+from tomoset.errors import OutputError, TomosetError
 from tomoset.formats.atomic import atomic_path
-from tomoset.structures import BUILT_IN_NAMES, Structure, built_in_structure, read_structure
+from tomoset.specimen import required_species
+from tomoset.structures import Structure, resolve_structure
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.recipe import ObjectSpec, Recipe
 
-__all__ = ["keep_structure", "load_structure", "load_structures", "templates"]
+__all__ = ["keep_structure", "load_structure", "load_structures", "simulated_structures", "templates"]
 
 
 def load_structure(spec: ObjectSpec, folder: Path) -> Structure:
-    """Structure of one object: a built-in model, or a PDB or mmCIF file relative to ``folder``.
-
-    Raises
-    ------
-    InputMissingError
-        If it is neither.
-    """
-    if spec.structure in BUILT_IN_NAMES:
-        return built_in_structure(spec.structure)
-    path = folder / spec.structure
-    if not path.is_file():
-        raise InputMissingError(
-            f"objects.{spec.name}.structure: expected a built-in model ({', '.join(BUILT_IN_NAMES)}) or a PDB or "
-            f"mmCIF file, found {spec.structure!r}; give the path relative to the project's folder"
+    """Structure of one object, whose files are relative to ``folder``; errors as ``resolve_structure``."""
+    with _about(f"objects.{spec.name}.structure"):
+        return resolve_structure(
+            spec.structure,
+            folder=folder,
+            name=spec.name,
+            symmetry=spec.symmetry,
+            mass_kda=spec.mass_kda,
+            threshold=spec.threshold,
+            assembly=spec.assembly or None,
         )
-    return read_structure(path, symmetry=spec.symmetry or "C1", name=spec.name)
+
+
+@contextmanager
+def _about(subject: str) -> Iterator[None]:
+    """Say which line of the recipe an error is about."""
+    try:
+        yield
+    except TomosetError as error:
+        error.args = (f"{subject}: {error}", *error.args[1:])
+        raise
 
 
 def keep_structure(layout: ProjectLayout, source: Path) -> str:
@@ -51,11 +59,35 @@ def keep_structure(layout: ProjectLayout, source: Path) -> str:
 
 
 def load_structures(recipe: Recipe, folder: Path) -> dict[str, Structure]:
-    """Structures of all objects by the objects' names."""
-    return {spec.name: load_structure(spec, folder) for spec in recipe.objects}
+    """Structures by name: of all objects that have one, then of the specimen's species that are no objects."""
+    structures = {spec.name: load_structure(spec, folder) for spec in recipe.objects if spec.structure}
+    for species in () if recipe.specimen is None else required_species(recipe.specimen):
+        if species.species not in structures:
+            with _about(f"species {species.species}"):
+                structures[species.species] = resolve_structure(
+                    species.structure,
+                    folder=folder,
+                    name=species.species,
+                    symmetry=species.symmetry,
+                    mass_kda=species.mass_kda,
+                )
+    return structures
+
+
+def simulated_structures(recipe: Recipe, folder: Path) -> dict[str, Structure]:
+    """Structures of the specimen's species only."""
+    if recipe.specimen is None:
+        return {}
+    species = {each.species for each in required_species(recipe.specimen)}
+    return {name: found for name, found in load_structures(recipe, folder).items() if name in species}
 
 
 def templates(recipe: Recipe, folder: Path) -> tuple[Template, ...]:
-    """What to look for: every object with its structure."""
+    """What to look for: every particle with its structure, unless the recipe leaves its search out."""
+    sought = {spec.name for spec in recipe.objects if spec.kind == "particle" and spec.search}
     structures = load_structures(recipe, folder)
-    return tuple(Template(object=item, structure=structures[item.name]) for item in recipe.pickable_objects())
+    return tuple(
+        Template(object=item, structure=structures[item.name])
+        for item in recipe.pickable_objects()
+        if item.name in sought
+    )

@@ -5,16 +5,18 @@ import difflib
 import glob
 import re
 from pathlib import Path
+from typing import TypeVar
 
 from tomoset.errors import InputMissingError, OutputError, ParameterError, RecipeError
 from tomoset.formats.atomic import atomic_path
 from tomoset.formats.copick import write_config
-from tomoset.structures import BUILT_IN_NAMES
+from tomoset.specimen import CellParams, Component, LiposomeParams, SpecimenParams
+from tomoset.structures import is_local_file
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import keep_structure, load_structures
 from tomoset.workflow.plan import planned_runs
 from tomoset.workflow.raw_files import MovieOptions, RawPointer, read_pointed, write_pointer
-from tomoset.workflow.recipe import Recipe, load_recipe, read_recipe, read_recipe_file, recipe_text
+from tomoset.workflow.recipe import ObjectSpec, Recipe, load_recipe, read_recipe, read_recipe_file, recipe_text
 from tomoset.workflow.steps import NOUNS
 
 __all__ = [
@@ -25,6 +27,10 @@ __all__ = [
     "require_noun",
     "require_runs",
 ]
+
+
+_Looks = TypeVar("_Looks", ObjectSpec, Component)
+_Holder = TypeVar("_Holder", SpecimenParams, LiposomeParams, CellParams)
 
 
 def create_simulated_project(root: Path, recipe_name: str, *, overrides: tuple[str, ...] = ()) -> ProjectLayout:
@@ -173,11 +179,23 @@ def _write_skeleton(layout: ProjectLayout, recipe: Recipe, recipe_folder: Path) 
 
 def _with_own_structures(layout: ProjectLayout, recipe: Recipe, recipe_folder: Path) -> Recipe:
     """Copy structure files into the project, so that it stays whole when it moves."""
-    objects = []
-    for spec in recipe.objects:
-        source = recipe_folder / spec.structure
-        if spec.structure not in BUILT_IN_NAMES and source.is_file():
-            objects.append(dataclasses.replace(spec, structure=keep_structure(layout, source)))
-        else:
-            objects.append(spec)
-    return dataclasses.replace(recipe, objects=tuple(objects))
+
+    def own(item: _Looks) -> _Looks:
+        source = recipe_folder / item.structure
+        if item.structure and is_local_file(item.structure) and source.is_file():
+            return dataclasses.replace(item, structure=keep_structure(layout, source))
+        return item
+
+    objects = tuple(own(spec) for spec in recipe.objects)
+    if recipe.specimen is None:
+        return dataclasses.replace(recipe, objects=objects)
+
+    def own_all(holder: _Holder) -> _Holder:
+        return dataclasses.replace(holder, components=tuple(own(component) for component in holder.components))
+
+    specimen = dataclasses.replace(
+        own_all(recipe.specimen),
+        liposomes=tuple(own_all(liposomes) for liposomes in recipe.specimen.liposomes),
+        cells=tuple(own_all(cells) for cells in recipe.specimen.cells),
+    )
+    return dataclasses.replace(recipe, objects=objects, specimen=specimen)

@@ -19,7 +19,8 @@ from tomoset.microscope import MicroscopeParams
 from tomoset.model import PickableObject
 from tomoset.motion import MotionParams
 from tomoset.reconstruction import ReconstructionParams
-from tomoset.specimen import SpecimenParams
+from tomoset.specimen import SpecimenParams, required_species
+from tomoset.structures import BUILT_IN_NAMES, built_in_symmetry
 
 __all__ = ["ObjectSpec", "Recipe", "built_in_recipes", "load_recipe", "read_recipe", "read_recipe_file", "recipe_text"]
 
@@ -42,6 +43,12 @@ class ObjectSpec:
         Whether template matching looks for it; a class that no template can find is better left to other methods.
     symmetry : str
         Point group; empty takes a built-in model's own.
+    assembly : str
+        Which biological assembly of a coordinate file is the molecule; ``deposited`` takes the coordinates as they are.
+    threshold : float or None
+        Of a density map: what lies above it is the molecule.
+    mass_kda : float or None
+        Of a density map's molecule, or of a ``globule``.
     color : str
         ``#rrggbb`` in pictures.
     identifier : str
@@ -54,6 +61,9 @@ class ObjectSpec:
     kind: Literal["particle", "filament", "membrane"] = "particle"
     search: bool = True
     symmetry: str = ""
+    assembly: str = ""
+    threshold: float | None = None
+    mass_kda: float | None = None
     color: str = "#808080"
     identifier: str = ""
 
@@ -130,12 +140,7 @@ class Recipe:
         if len(set(names)) != len(names):
             raise RecipeError(f"objects must have different names, found {names}")
         if self.specimen is not None:
-            missing = [c.species for c in self.specimen.components if c.species not in names]
-            if missing:
-                raise RecipeError(
-                    f"specimen.components names {', '.join(missing)}, which [[objects]] does not "
-                    f"(it has {', '.join(names) or 'none'}); add an [[objects]] table for each species"
-                )
+            _check_species(self.specimen, names)
 
     @property
     def is_simulated(self) -> bool:
@@ -149,7 +154,8 @@ class Recipe:
                 name=spec.name,
                 label=i,
                 radius_angstrom=spec.radius_angstrom,
-                symmetry=spec.symmetry or _built_in_symmetry(spec.structure),
+                symmetry=spec.symmetry
+                or (built_in_symmetry(spec.structure) if spec.structure in BUILT_IN_NAMES else "C1"),
                 color_rgba=spec.color_rgba,
                 is_particle=spec.kind == "particle",
                 identifier=spec.identifier,
@@ -162,10 +168,21 @@ class Recipe:
         return tuple(f"TS{i:03d}" for i in range(1, self.n_series + 1))
 
 
-def _built_in_symmetry(structure: str) -> str:
-    from tomoset.structures import BUILT_IN_NAMES, built_in_structure
-
-    return built_in_structure(structure).symmetry if structure in BUILT_IN_NAMES else "C1"
+def _check_species(params: SpecimenParams, object_names: list[str]) -> None:
+    """A species is either an object, which says how it looks, or says so itself."""
+    needed = required_species(params)
+    missing = [each.species for each in needed if not each.structure and each.species not in object_names]
+    if missing:
+        raise RecipeError(
+            f"specimen names {', '.join(missing)}, which [[objects]] does not (it has "
+            f"{', '.join(object_names) or 'none'}); add an [[objects]] table for each species, or say its structure "
+            "beside its amount"
+        )
+    twice = [each.species for each in needed if each.structure and each.species in object_names]
+    if twice:
+        raise RecipeError(
+            f"specimen says how {', '.join(twice)} looks, and so does [[objects]]; keep the structure of the object"
+        )
 
 
 def built_in_recipes() -> tuple[str, ...]:

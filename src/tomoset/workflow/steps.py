@@ -12,10 +12,11 @@ from tomoset.workflow import label_files, raw_files, tomogram_files
 from tomoset.workflow.curation_files import save_curation
 from tomoset.workflow.keys import raw_fingerprint
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.molecules import load_structures, templates
+from tomoset.workflow.molecules import simulated_structures, templates
 from tomoset.workflow.recipe import ObjectSpec, Recipe
 from tomoset.workflow.series_files import load_series, save_images, save_series
 from tomoset.workflow.truth_files import save_truth
+from tomoset.workflow.truth_masks import field_grid, save_truth_masks
 
 __all__ = ["NOUNS", "STEPS", "Step", "StepContext", "steps_for", "steps_until"]
 
@@ -57,10 +58,10 @@ class Step:
 
 
 def _simulate(context: StepContext) -> list[Path]:
-    recipe, layout, run = _simulated(context.recipe), context.layout, context.run
+    recipe, layout, run = context.recipe, context.layout, context.run
     if recipe.specimen is None or recipe.microscope is None:
         raise ValueError("a step of simulation was planned for a recipe that simulates nothing")
-    molecules = load_structures(recipe, layout.root)
+    molecules = simulated_structures(recipe, layout.root)
     size_xy = microscope.field_of_view_size_xy_angstrom(recipe.microscope, recipe.specimen.thickness_angstrom)
     content = specimen.make_specimen(
         run,
@@ -79,10 +80,20 @@ def _simulate(context: StepContext) -> list[Path]:
         progress=context.progress,
     )
     raw = raw_files.write_raw(layout.raw_run(run), movies, context.resources, context.progress)
-    # The recipe's radii and labels, not those that the microscope derives from the structures.
-    objects = tuple(item for item in context.recipe.pickable_objects() if item.name in molecules)
+    # The recipe's classes, radii and labels, not those that the microscope derives from the structures.
+    names = {*molecules, *(membrane.name for membrane in content.membranes)}
+    objects = tuple(item for item in recipe.pickable_objects() if item.name in names)
     truth_paths = save_truth(layout.truth(run), replace(truth, objects=objects))
-    return [raw, *truth_paths]
+    masks = save_truth_masks(
+        layout.truth(run),
+        content,
+        molecules,
+        objects,
+        field_grid(recipe.microscope, recipe.specimen.thickness_angstrom, recipe.specimen.mask_voxel_angstrom),
+        resources=context.resources,
+        progress=context.progress,
+    )
+    return [raw, *truth_paths, *masks]
 
 
 def _motion(context: StepContext) -> list[Path]:
@@ -148,20 +159,27 @@ def _appearance(spec: ObjectSpec) -> dict[str, Any]:
     """What of an object changes a result: neither its colour nor its identifier does."""
     return {
         "name": spec.name,
+        "kind": spec.kind,
         "structure": spec.structure,
         "symmetry": spec.symmetry,
+        "assembly": spec.assembly,
+        "threshold": spec.threshold,
+        "mass_kda": spec.mass_kda,
         "radius_angstrom": spec.radius_angstrom,
     }
 
 
-def _simulated(recipe: Recipe) -> Recipe:
-    """The recipe with the objects that the specimen holds only: others may be added without simulating again."""
-    species = set() if recipe.specimen is None else {component.species for component in recipe.specimen.components}
-    return replace(recipe, objects=tuple(spec for spec in recipe.objects if spec.name in species))
+def _sought(recipe: Recipe) -> tuple[ObjectSpec, ...]:
+    """Objects that templates are matched for."""
+    return tuple(spec for spec in recipe.objects if spec.kind == "particle" and spec.search)
 
 
-def _simulated_molecules(recipe: Recipe) -> list[dict[str, Any]]:
-    return [_appearance(spec) for spec in _simulated(recipe).objects]
+def _simulated_objects(recipe: Recipe) -> list[dict[str, Any]]:
+    """Looks of the objects that the specimen holds: others may be added without simulating again."""
+    if recipe.specimen is None:
+        return []
+    species = {each.species for each in specimen.required_species(recipe.specimen)}
+    return [_appearance(spec) for spec in recipe.objects if spec.name in species or spec.kind == "membrane"]
 
 
 STEPS = (
@@ -169,7 +187,7 @@ STEPS = (
         name="simulate",
         noun="movies",
         version=f"{structures.STAGE_VERSION}.{specimen.STAGE_VERSION}.{microscope.STAGE_VERSION}",
-        params=lambda r: {"specimen": r.specimen, "microscope": r.microscope, "molecules": _simulated_molecules(r)},
+        params=lambda r: {"specimen": r.specimen, "microscope": r.microscope, "molecules": _simulated_objects(r)},
         execute=_simulate,
     ),
     Step(name="motion", noun="images", version=motion.STAGE_VERSION, params=lambda r: r.motion, execute=_motion),
@@ -199,7 +217,7 @@ STEPS = (
         name="annotate",
         noun="labels",
         version=f"{structures.STAGE_VERSION}.{annotation.STAGE_VERSION}",
-        params=lambda r: {"templates": r.annotation, "molecules": [_appearance(spec) for spec in r.objects]},
+        params=lambda r: {"templates": r.annotation, "molecules": [_appearance(spec) for spec in _sought(r)]},
         execute=_annotate,
     ),
 )
@@ -208,7 +226,9 @@ NOUNS = tuple(step.noun for step in STEPS)
 
 def steps_for(recipe: Recipe) -> tuple[Step, ...]:
     """The steps a recipe asks for: no simulation of imported movies, no labels without objects."""
-    skipped = {name for name, wanted in (("simulate", recipe.is_simulated), ("annotate", recipe.objects)) if not wanted}
+    skipped = {
+        name for name, wanted in (("simulate", recipe.is_simulated), ("annotate", _sought(recipe))) if not wanted
+    }
     return tuple(step for step in STEPS if step.name not in skipped)
 
 
