@@ -95,6 +95,13 @@ def test_impossible_voxel_is_refused(voxel: float) -> None:
         potential_map(built_in_structure("apoferritin"), voxel)
 
 
+def test_voxel_larger_than_the_molecule_is_refused() -> None:
+    small = points([[0.0, 0.0, 0.0], [6.0, 0.0, 0.0]], [1000.0, 1000.0])  # 24 Å across
+    assert potential_map(small, 20.0).volume_zyx.sum() > 0
+    with pytest.raises(PixelSizeError, match=r"voxel smaller than the molecule \(24 Å\), got 30 Å; use a finer pixel"):
+        potential_map(small, 30.0)
+
+
 def test_impossible_resolution_is_refused() -> None:
     with pytest.raises(ParameterError, match="positive resolution"):
         potential_map(built_in_structure("apoferritin"), 5.0, resolution_angstrom=-1.0)

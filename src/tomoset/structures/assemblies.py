@@ -56,7 +56,8 @@ def _built(parsed: Any, file: str, assembly: str) -> Any:
     if assembly not in found:
         listed = ", ".join(found) or "none"
         raise ParameterError(
-            f"expected an assembly of {file} (it defines: {listed}) or {DEPOSITED!r}, got {assembly!r}"
+            f"expected an assembly of {file} (it defines: {listed}), got {assembly!r}; {DEPOSITED!r} takes the "
+            "coordinates as they are"
         )
     # A chain that takes part in two generators must not be lost, and every copy keeps the author's name.
     built = gemmi.make_assembly(found[assembly], parsed[0], gemmi.HowToNameCopiedChain.Dup)

@@ -82,7 +82,7 @@ def read_density(
     solid = _solid(
         density_zyx if contrast == "light" else -density_zyx, voxel, threshold, mass_kda, path.name, contrast
     )
-    volume_angstrom3 = np.count_nonzero(solid.inside_zyx) * voxel**3
+    volume_angstrom3 = int(np.count_nonzero(solid.inside_zyx)) * voxel**3
     mass = mass_kda if mass_kda is not None else volume_angstrom3 / PROTEIN_ANGSTROM3_PER_DALTON / 1e3
     positions, shares, block = _points(solid)
     structure = Structure(

@@ -14,6 +14,7 @@ __all__ = ["Envelope", "make_envelope"]
 
 SMOOTHING_RESOLUTION_ANGSTROM = 10.0  # a Gaussian of 2.25 Å: closes the gaps between atoms, not a cage's cavity
 FINEST_VOXEL_ANGSTROM, LARGEST_RADIUS_VOXELS = 1.5, 80.0
+LEAST_SHARE_IN_FILAMENT = 0.4  # under a half, so that no gap is left between one repeat and the next
 FEWEST_RADIUS_VOXELS, VOXELS_A_VOXEL = 8.0, 2.5
 
 
@@ -59,15 +60,40 @@ def make_envelope(structure: Structure, voxel_size_angstrom: float) -> Envelope:
     fine = min(voxel_size_angstrom / VOXELS_A_VOXEL, radius / FEWEST_RADIUS_VOXELS)
     fine = max(FINEST_VOXEL_ANGSTROM, fine, radius / LARGEST_RADIUS_VOXELS)
     density_zyx = potential_map(structure, fine, resolution_angstrom=SMOOTHING_RESOLUTION_ANGSTROM).volume_zyx
-    wanted = round(structure.mass_kda * 1e3 * PROTEIN_ANGSTROM3_PER_DALTON / fine**3)
-    wanted = min(max(wanted, 1), int(np.count_nonzero(density_zyx > 0)))
-    level = float(np.partition(density_zyx.ravel(), -wanted)[-wanted])
-    inside = np.argwhere(density_zyx >= level)
+    if structure.repeat_angstrom is None:
+        level_zyx = density_zyx / np.float32(_level(density_zyx, structure.mass_kda, fine))
+    else:
+        level_zyx = _level_in_filament(density_zyx, structure.mass_kda, structure.repeat_angstrom, fine)
+    inside = np.argwhere(level_zyx >= 1)
     half = len(density_zyx) // 2
     densest = np.array(np.unravel_index(density_zyx.argmax(), density_zyx.shape), dtype=np.float64)
     return Envelope(
-        level_zyx=(density_zyx / np.float32(level)).astype(np.float32),
+        level_zyx=level_zyx.astype(np.float32),
         voxel_size_angstrom=fine,
         reach_angstrom=(float(np.linalg.norm(inside - half, axis=1).max()) + 1.0) * fine,
         densest_angstrom_xyz=(densest - half)[::-1] * fine,
     )
+
+
+def _level(density_zyx: NDArray[np.float32], mass_kda: float, voxel: float) -> float:
+    """Density that encloses the volume of the mass."""
+    wanted = round(mass_kda * 1e3 * PROTEIN_ANGSTROM3_PER_DALTON / voxel**3)
+    wanted = min(max(wanted, 1), int(np.count_nonzero(density_zyx > 0)))
+    return float(np.partition(density_zyx.ravel(), -wanted)[-wanted])
+
+
+def _level_in_filament(
+    density_zyx: NDArray[np.float32], mass_kda: float, repeat_angstrom: float, voxel: float
+) -> NDArray[np.float32]:
+    """Level of one repeat among its neighbours: alone its ends are too thin, and the filament would fall apart."""
+    from scipy import ndimage
+
+    shift = repeat_angstrom / voxel
+    along_z = [ndimage.shift(density_zyx, (sign * shift, 0, 0), order=1) for sign in (-1, 1)]
+    together = density_zyx + along_z[0] + along_z[1]
+    half, planes = len(density_zyx) // 2, max(1, round(shift))
+    first = max(0, half - planes // 2)
+    window = together[first : first + planes]  # any stretch of one repeat's length holds one repeat's volume
+    level = _level(window, mass_kda * planes / shift, voxel)
+    own = density_zyx / np.maximum(together, np.float32(1e-6 * level))
+    return np.asarray(np.minimum(together / np.float32(level), own / np.float32(LEAST_SHARE_IN_FILAMENT)))

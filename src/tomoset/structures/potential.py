@@ -8,6 +8,7 @@ from tomoset.structures.structure import PotentialMap, Structure
 __all__ = ["potential_map"]
 
 MARGIN_VOXELS = 2
+MASS_RADIUS3_ANGSTROM3_PER_KDA = 1230 * 3 / (4 * np.pi)  # a ball of protein, for a structure of very few points
 # A Gaussian whose Fourier transform falls to 1/e at spatial frequency 1/d has the standard deviation d / (pi sqrt 2).
 SPREAD_PER_RESOLUTION = 1.0 / (np.pi * np.sqrt(2.0))
 
@@ -36,7 +37,7 @@ def potential_map(
     Raises
     ------
     PixelSizeError
-        If the voxel size is not between 0.5 and 100 Å.
+        If the voxel size is not between 0.5 and 100 Å, or a voxel is larger than the molecule.
     ParameterError
         If the resolution is not positive.
 
@@ -49,6 +50,12 @@ def potential_map(
     if not 0.5 <= voxel_size_angstrom <= 100.0:
         raise PixelSizeError(
             f"potential of {structure.name}: expected a voxel size between 0.5 and 100 Å, got {voxel_size_angstrom:g} Å"
+        )
+    across = max(2 * structure.radius_angstrom, 2 * np.cbrt(MASS_RADIUS3_ANGSTROM3_PER_KDA * structure.mass_kda))
+    if voxel_size_angstrom > across:
+        raise PixelSizeError(
+            f"potential of {structure.name}: expected a voxel smaller than the molecule ({across:.3g} Å), got "
+            f"{voxel_size_angstrom:g} Å; use a finer pixel, or leave so small a molecule out"
         )
     if resolution_angstrom is not None and not resolution_angstrom > 0:
         raise ParameterError(
