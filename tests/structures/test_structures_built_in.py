@@ -4,12 +4,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from tomoset.errors import ParameterError
 from tomoset.geometry import point_group, rotation_about
-from tomoset.structures import BUILT_IN_NAMES, Structure, built_in_structure, potential_map, read_structure
+from tomoset.structures import (
+    BUILT_IN_NAMES,
+    Structure,
+    built_in_structure,
+    built_in_symmetry,
+    potential_map,
+    read_structure,
+)
 
+SPECIES = {  # symmetry, accepted mass in kDa, outline in Å from the longest to the shortest
+    "apoferritin": ("O", 490.0, (120, 120, 120)),
+    "proteasome": ("D7", 690.0, (150, 120, 120)),
+    "pp7-vlp": ("I", 180 * 13.9, (280, 280, 280)),
+    "bsa": ("C1", 66.4, (84, 68, 55)),  # of PDB 4F5S
+    "beta-amylase": ("D2", 4 * 56.0, (110, 95, 65)),
+    "thyroglobulin": ("C2", 660.0, (250, 150, 110)),
+    "tmv": ("C1", 49 * (17.5 + 1.0), (180, 180, 85)),
+    "ribosome-70s": ("C1", 2400.0, (290, 245, 240)),  # from stalk to stalk, along the subunits, head to foot
+}
 FACTS = {  # symmetry, kDa, outer diameter / width across z and length along z (nm)
     "apoferritin": ("O", 480.0, 12.0, 12.0),
     "proteasome": ("D7", 690.0, 11.5, 15.0),
@@ -52,6 +70,37 @@ def test_symmetry_is_not_higher_than_stated(name: str) -> None:
     assert distance.max() > 3.0
 
 
+@pytest.mark.parametrize("name", BUILT_IN_NAMES)
+def test_every_species_has_its_symmetry_mass_and_outline(name: str) -> None:
+    symmetry, mass_kda, outline = SPECIES[name]
+    structure = built_in_structure(name)
+    assert structure.name == name
+    assert "_" not in name
+    assert structure.symmetry == built_in_symmetry(name) == symmetry
+    assert structure.mass_kda == pytest.approx(mass_kda, rel=0.05)
+    extent = np.ptp(structure.positions_angstrom_xyz, axis=0) + 2 * structure.spreads_angstrom.max()
+    np.testing.assert_allclose(np.sort(extent)[::-1], outline, rtol=0.1)
+    weights = structure.strengths_volt_angstrom3 / structure.strengths_volt_angstrom3.sum()
+    assert np.abs(weights @ structure.positions_angstrom_xyz).max() < (5.0 if name == "ribosome-70s" else 0.5)
+
+
+@pytest.mark.parametrize("name", BUILT_IN_NAMES)
+def test_potential_is_that_of_matter_and_in_one_piece(name: str) -> None:
+    volume = potential_map(built_in_structure(name), 5.0, resolution_angstrom=20.0).volume_zyx
+    assert 3.0 < volume.max() < 6.0  # protein stands 3.3 V and RNA 4.8 V above ice; parts that overlap would pile up
+    assert ndimage.label(volume > 0.5)[1] == 1
+
+
+def test_only_the_filament_repeats() -> None:
+    repeats = {name: built_in_structure(name).repeat_angstrom for name in BUILT_IN_NAMES}
+    assert {name: repeat for name, repeat in repeats.items() if repeat is not None} == {"tmv": 69.0}
+
+
+@pytest.mark.parametrize("name", ["beta-amylase", "thyroglobulin", "tmv", "ribosome-70s"])
+def test_source_says_what_is_modelled(name: str) -> None:
+    assert "modelled" in built_in_structure(name).source
+
+
 def test_shells_are_hollow() -> None:
     for name, cavity_angstrom in (("apoferritin", 35.0), ("pp7-vlp", 105.0)):
         radii = np.linalg.norm(built_in_structure(name).positions_angstrom_xyz, axis=1)
@@ -81,8 +130,9 @@ def test_source_says_what_is_left_out() -> None:
 
 
 def test_unknown_name_is_refused_with_the_list() -> None:
-    with pytest.raises(ParameterError, match=r"apoferritin, proteasome, pp7-vlp.*'ribosome'"):
-        built_in_structure("ribosome")
+    for function in (built_in_structure, built_in_symmetry):
+        with pytest.raises(ParameterError, match=r"apoferritin, proteasome, pp7-vlp.*'ribosome'"):
+            function("ribosome")
 
 
 def map_correlation(real: Structure, model: Structure) -> float:
