@@ -36,7 +36,7 @@ def _legendre(degree: int, x: float) -> float:
 
 @numba.njit(cache=True)
 def _from_axis(solid: Solid, x: float, y: float, z: float) -> tuple[float, float, float, float, float]:
-    """Distance from the axis; the direction there, across, sideways and along, in the axis' frame; place on the axis."""
+    """Distance from the axis, the way there (across, sideways, along, in the axis' frame) and the place on the axis."""
     half = 0.5 * solid.length
     if solid.bend > 0.0:
         bow = solid.length / solid.bend

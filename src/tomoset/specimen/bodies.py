@@ -74,7 +74,7 @@ def place_bodies(
     """
     drafts = [draft for params in cells for draft in draft_cells(params, rng)]
     central = len(drafts) == 1
-    thickness = box.shape_zyx[0] * box.voxel_angstrom - 2 * clearance_angstrom
+    thickness = (box.shape_zyx[0] - 2) * box.voxel_angstrom - 2 * clearance_angstrom
     volume = float(np.prod(size_angstrom_xyz))
     vesicles = [
         draft
@@ -115,12 +115,11 @@ def _build(
     membranes = tuple(
         make_membrane(skin.shape, name=skin.name, body=number, profile=skin.profile) for skin in draft.skins
     )
-    regions = draft.compartments(draft.skins)
-    compartments = {name: _in_slab(region, size_angstrom_xyz) for name, region in regions.items()}
-    components = _share_in_slab(draft.components, membranes, regions, compartments, size_angstrom_xyz)
+    regions = draft.compartments(draft.skins).items()
+    compartments = {name: _in_slab(region, size_angstrom_xyz) for name, region in regions}
     embedded = embed(
         draft.skins,
-        components,
+        _part_in_slab(draft.components, membranes, size_angstrom_xyz),
         box,
         structures,
         size_angstrom_xyz=size_angstrom_xyz,
@@ -133,36 +132,34 @@ def _build(
     )
     free = {name: _less(region, occupied) for name, region in compartments.items()}
     filaments, matter = draft.contents(draft.skins, free, rng)
+    whole = _in_slab(draft.whole, size_angstrom_xyz)
     return Body(
         kind=draft.kind,
         membranes=membranes,
         compartments=compartments,
-        whole=_in_slab(draft.whole, size_angstrom_xyz),
+        whole=whole,
         molecules=embedded.molecules,
         placements=embedded.placements,
         filaments=filaments,
         scatterers=tuple(_cut(part, size_angstrom_xyz, occupied) for part in (*lipids, *matter)),
-        components=components,
+        components=draft.components,
+        share=whole.volume_angstrom3 / draft.whole.volume_angstrom3,
     )
 
 
-def _share_in_slab(
-    components: tuple[Component, ...],
-    membranes: tuple[Membrane, ...],
-    whole: Mapping[str, Region],
-    within: Mapping[str, Region],
-    size_angstrom_xyz: tuple[float, float, float],
+def _part_in_slab(
+    components: tuple[Component, ...], membranes: tuple[Membrane, ...], size_angstrom_xyz: tuple[float, float, float]
 ) -> tuple[Component, ...]:
-    """What the part of a body within the slab is to hold: of numbers of copies, its share."""
+    """What the parts of membranes within the slab are to hold: their share of the copies in the whole body."""
     half = np.asarray(size_angstrom_xyz[:2]) / 2
-    shares = {name: within[name].volume_angstrom3 / whole[name].volume_angstrom3 for name in whole}
+    shares = {}
     for name in {membrane.name for membrane in membranes}:
         vertices = np.concatenate([m.vertices_angstrom_xyz[:, :2] for m in membranes if m.name == name])
         shares[name] = float((np.abs(vertices) <= half).all(axis=1).mean())
     return tuple(
-        component if component.copies is None else replace(component, copies=round(component.copies * shares[name]))
+        replace(component, copies=round((component.copies or 0) * shares[component.compartment]))
         for component in components
-        for name in (component.compartment,)
+        if component.compartment in shares
     )
 
 
@@ -200,7 +197,7 @@ def _in_slab(region: Region, size_angstrom_xyz: tuple[float, float, float]) -> R
 def _cut(scatterers: Scatterers, size_angstrom_xyz: tuple[float, float, float], occupied: Region | None) -> Scatterers:
     """Leave out what lies beyond the slab's sides or where embedded proteins are."""
     positions = scatterers.positions_angstrom_xyz
-    kept = (np.abs(positions[:, :2]) <= np.asarray(size_angstrom_xyz[:2]) / 2).all(axis=1)
+    kept = np.asarray((np.abs(positions[:, :2]) <= np.asarray(size_angstrom_xyz[:2]) / 2).all(axis=1))
     if occupied is not None:
         for start in range(0, len(positions), POINTS_AT_ONCE):
             part = slice(start, start + POINTS_AT_ONCE)

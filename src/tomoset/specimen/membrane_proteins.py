@@ -10,7 +10,7 @@ from tomoset.model import CompositionRow, Molecules
 from tomoset.specimen.components import MEMBRANE_COMPARTMENTS, Component
 from tomoset.specimen.envelopes import Skin
 from tomoset.specimen.packing import PackingBox
-from tomoset.specimen.poses import Solid, make_solid, scatterer_radius_angstrom
+from tomoset.specimen.poses import Solid, make_solid
 from tomoset.specimen.regions import Region
 from tomoset.specimen.shapes import Shape
 from tomoset.specimen.surface_mesh import mesh_of, triangle_areas
@@ -83,9 +83,11 @@ def embed(
     after 3000 places in a row were taken.
     """
     wanted = [c for c in components if c.compartment in MEMBRANE_COMPARTMENTS]
-    solids = {c.species: make_solid(structures[c.species], box.voxel_angstrom) for c in wanted}
-    largest_ball = max((scatterer_radius_angstrom(structure) for structure in structures.values()), default=0.0)
-    largest_ball = max([largest_ball, *(solid.ball_radius_angstrom for solid in solids.values())])
+    if not wanted:
+        return Embedded(molecules=(), placements=(), points_angstrom_xyz=np.empty((0, 3)), ball_radius_angstrom=0.0)
+    solids = {name: make_solid(structure, box.voxel_angstrom) for name, structure in structures.items()}
+    # What will come near is not known yet: any of the molecules may.
+    largest_ball = max(solid.ball_radius_angstrom for solid in solids.values())
     placed: dict[int, Molecules] = {}
     points: list[Floats] = [np.empty((0, 3))]
     for index in sorted(range(len(wanted)), key=lambda i: -solids[wanted[i].species].volume_angstrom3):
@@ -109,7 +111,7 @@ def embed(
             for index, component in enumerate(wanted)
         ),
         points_angstrom_xyz=np.concatenate(points),
-        ball_radius_angstrom=max((solid.ball_radius_angstrom for solid in solids.values()), default=0.0),
+        ball_radius_angstrom=max(solids[component.species].ball_radius_angstrom for component in wanted),
     )
 
 
@@ -125,7 +127,9 @@ def _insert(
     copies = component.copies or 0
     reach = keep_off_angstrom + np.sqrt(3.0) / 2 * box.voxel_angstrom  # as in packing: points lie anywhere in a voxel
     half_xy = np.asarray(size_angstrom_xyz[:2]) / 2
-    positions, rotations, failures = [], [], 0
+    positions: list[Floats] = []
+    rotations: list[Floats] = []
+    failures = 0
     while shapes and len(positions) < copies and failures < FAILURES_BEFORE_GIVING_UP:
         feet, turns = places_on(shapes, PLACES_AT_ONCE, rng)
         centres = feet + component.membrane_offset_angstrom * turns[:, :, 2]
@@ -200,13 +204,14 @@ def occupied_region(embedded: Embedded) -> Region | None:
     reach = embedded.ball_radius_angstrom + LIPID_RADIUS_ANGSTROM
     lower, upper = points.min(axis=0) - 2 * reach, points.max(axis=0) + 2 * reach
     extent, middle = upper - lower, (lower + upper) / 2
+    centre = (float(middle[0]), float(middle[1]), float(middle[2]))
     voxel = max(FINEST_OCCUPANCY_ANGSTROM, float(np.cbrt(np.prod(extent) / 8 / MOST_OCCUPANCY_BYTES)))
-    own = PackingBox.empty((float(extent[0]), float(extent[1]), float(extent[2])), voxel)
-    own.mark_points(points - middle, reach)
+    own = PackingBox.empty((float(extent[0]), float(extent[1]), float(extent[2])), voxel, centre)
+    own.mark_points(points, reach)
 
     def contains(places: Floats) -> NDArray[np.bool_]:
         result = ((places > lower) & (places < upper)).all(axis=1)
-        index = np.floor(own.voxels_zyx(places[result] - middle) + 0.5).astype(np.int64)
+        index = np.floor(own.voxels_zyx(places[result]) + 0.5).astype(np.int64)
         index = np.clip(index, 0, np.array(own.shape_zyx) - 1)
         bytes_there = own.bits_zyb[index[:, 0], index[:, 1], index[:, 2] >> 3]
         result[result] = (bytes_there >> (index[:, 2] & 7).astype(np.uint8)) & 1

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.model import Scatterers
-from tomoset.specimen.shapes import Shape
+from tomoset.specimen.shapes import Shape, random_ripples
 
 __all__ = ["THICKNESS_ANGSTROM", "make_peptidoglycan"]
 
@@ -15,7 +15,10 @@ DISACCHARIDES_A_STRAND = 30  # mean, E. coli (Harz, Burgdorf & Höltje 1990)
 # A disaccharide with its peptide, 0.93 kDa of sugar and amino acids at about 4.0 V Å3/Da above the ice.
 DISACCHARIDE_VOLT_ANGSTROM3, PEPTIDE_VOLT_ANGSTROM3 = 1900.0, 1800.0
 SPREAD_ANGSTROM = 4.0
-SCATTER_ANGSTROM = 7.0  # of the strands across the layer: 25 Å thick at half height, with the points' own width
+# Root mean squares of the layer's own undulation and of the strands across it: with the points' width it is some 25 Å
+# thick at half height.
+RUMPLE_ANGSTROM, RUMPLE_DEGREES = 6.0, (6, 9, 13)
+SCATTER_ANGSTROM = 5.0
 
 
 def make_peptidoglycan(shape: Shape, *, rng: np.random.Generator) -> Scatterers:
@@ -29,6 +32,7 @@ def make_peptidoglycan(shape: Shape, *, rng: np.random.Generator) -> Scatterers:
     beyond_half = half - shape.length_angstrom / 2
     length = shape.length_angstrom + 2 * beyond_half * stretch
     hoops = np.arange(SPACING_OF_STRANDS_ANGSTROM / 2, length, SPACING_OF_STRANDS_ANGSTROM) - length / 2
+    rumpled = shape.inset(0.0, random_ripples(RUMPLE_ANGSTROM, rng, degrees=RUMPLE_DEGREES))
     points, strengths = [], []
     for hoop in hoops:
         beyond = max(abs(hoop) - shape.length_angstrom / 2, 0.0)
@@ -46,7 +50,7 @@ def make_peptidoglycan(shape: Shape, *, rng: np.random.Generator) -> Scatterers:
             (peptide, PEPTIDE_VOLT_ANGSTROM3),
         ):
             clipped = np.clip(meridian[kept], -half, half)
-            points.append(_on_levels(shape, clipped, turn[kept], height[kept]))
+            points.append(_on_levels(rumpled, clipped, turn[kept], height[kept]))
             strengths.append(np.full(int(kept.sum()), strength, dtype=np.float32))
     return Scatterers(
         name="peptidoglycan",

@@ -136,7 +136,7 @@ def _draw_centre(
     attempt: int,
     rng: np.random.Generator,
 ) -> Floats | None:
-    """Where to put the middle, or None where there is not enough ice; without ``half_xy`` as near to (0, 0) as can be."""
+    """Where to put the origin, or None for want of ice; without ``half_xy`` the middle goes near (0, 0)."""
     if half_xy is None:
         aside = 1500.0 * max(attempt / TRIES - 0.1, 0.0)
         xy = aside * rng.standard_normal(2) - (lower + upper)[:2] / 2

@@ -265,7 +265,7 @@ def random_ripples(
     if rms_angstrom == 0:
         return NO_RIPPLES
     sphere = _even_directions(400)
-    power = np.array([(2 * l + 1) / ((l - 1) * l * (l + 1) * (l + 2)) for l in degrees])
+    power = np.array([(2 * k + 1) / ((k - 1) * k * (k + 1) * (k + 2)) for k in degrees])
     parts = []
     for degree, share in zip(degrees, power / power.sum(), strict=True):
         axes = rng.standard_normal((axes_each, 3))
