@@ -37,17 +37,23 @@ def _weigh_columns(sums: NDArray[np.float32], edge: np.float32, out: NDArray[np.
 
 
 @njit(nogil=True, cache=True)
-def _lost(n: int, rate: float, uniform: float) -> int:
-    """Binomial draw of ``n`` electrons, each lost with 1 − exp(−rate), by inversion."""
-    lost_each = -math.expm1(-rate)
-    probability = math.exp(-rate * n)  # of none
+def _kept(n: int, rate: float, uniform: float) -> int:
+    """Binomial draw of ``n`` electrons, each kept with exp(−rate), by inversion: the larger the number, the more.
+
+    What is rarer, kept or lost, is counted, so that the probability of none does not underflow.
+    """
+    kept_each = math.exp(-rate)
+    count_kept = kept_each < 0.5
+    each = kept_each if count_kept else -math.expm1(-rate)
+    probability = (1.0 - each) ** n
     tail = 1.0 - probability
+    drawn = 1.0 - uniform if count_kept else uniform
     k = 0
-    while uniform < tail and k < n:
-        probability *= (n - k) / (k + 1.0) * lost_each / (1.0 - lost_each)
+    while drawn < tail and k < n:
+        probability *= (n - k) / (k + 1.0) * each / (1.0 - each)
         tail -= probability
         k += 1
-    return k
+    return k if count_kept else n - k
 
 
 @njit(nogil=True, cache=True)
@@ -102,5 +108,4 @@ def lose_coincidences(
                 # 1 − exp(−m) ≤ m: most pixels are settled by this.
                 if uniform[i] < expected[start + i]:
                     n = int(row[start + i])
-                    lost = _lost(n, float(others[start + i]) * float(per_neighbour), float(uniform[i]))
-                    kept[start + i] = np.uint8(n - lost)
+                    kept[start + i] = _kept(n, float(others[start + i]) * float(per_neighbour), float(uniform[i]))

@@ -9,7 +9,7 @@ from tomoset.geometry import TiltGeometry
 from tomoset.microscope import bad_views
 from tomoset.microscope.motion_fields import draw_deformation, draw_local_motion
 from tomoset.microscope.params import MicroscopeParams
-from tomoset.microscope.reach import LARGEST_DRAW_SIGMAS, frame_aspect_xy
+from tomoset.microscope.reach import LARGEST_DRAW_SIGMAS, deformation_reach_xy, frame_aspect_xy
 from tomoset.microscope.scheme import acquisition_order, nominal_tilts_deg
 from tomoset.microscope.targets import draw_target
 from tomoset.model import stream
@@ -101,6 +101,7 @@ class _Views:
     keys: tuple[str, ...]
     tilts_deg: Floats
     order: NDArray[np.intp]
+    first_tilt_deg: float
 
     def streams(self, quantity: str) -> list[np.random.Generator]:
         return [stream(self.seed, "image", self.run, key, quantity) for key in self.keys]
@@ -123,6 +124,7 @@ class _Views:
             keys=tuple(self.keys[i] for i in kept),
             tilts_deg=self.tilts_deg[kept],
             order=self.order[kept],
+            first_tilt_deg=self.first_tilt_deg,
         )
 
 
@@ -176,7 +178,9 @@ def draw_conditions(params: MicroscopeParams, run: str, seed: int) -> Conditions
         magnification=1 + views.each("magnification", params.magnification_error),
         frame_shift_xy_angstrom=shift,
         frame_blur_xy_angstrom=blur,
-        deformation=draw_deformation(views.order, params.deformation_angstrom, views.series_stream("deformation"))
+        deformation=draw_deformation(
+            views.order, params.deformation_angstrom, deformation_reach_xy(params), views.series_stream("deformation")
+        )
         if params.deformation_angstrom
         else None,
         local_motion=draw_local_motion(
@@ -206,7 +210,8 @@ def _planned_views(params: MicroscopeParams, run: str, seed: int) -> _Views:
         group_grows_from_deg=params.group_grows_from_deg,
     )
     keys = tuple(f"{run}_{position + 1:03d}_{tilt:.1f}.tif" for position, tilt in zip(order, tilts, strict=True))
-    return _Views(run=run, seed=seed, keys=keys, tilts_deg=tilts, order=order)
+    first = float(tilts[np.argmin(order)])
+    return _Views(run=run, seed=seed, keys=keys, tilts_deg=tilts, order=order, first_tilt_deg=first)
 
 
 def _stage_draws(params: MicroscopeParams, views: _Views) -> tuple[Floats, Floats, Floats]:
@@ -227,7 +232,7 @@ def _geometry(params: MicroscopeParams, views: _Views) -> tuple[TiltGeometry, Fl
     height = views.once("eucentric height", params.eucentric_error_angstrom)
     across = np.stack([np.cos(np.deg2rad(z_rot)), np.sin(np.deg2rad(z_rot))], axis=1)
     # The lens is focused at the first tilt, where the height does not show.
-    focused_at = np.cos(np.deg2rad(params.start_tilt_deg))
+    focused_at = np.cos(np.deg2rad(views.first_tilt_deg))
     return (
         TiltGeometry(
             y_tilt_deg=views.tilts_deg + tilt_error + params.pretilt_deg,

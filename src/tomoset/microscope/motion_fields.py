@@ -2,7 +2,8 @@
 
 Both are quadratic polynomials (Fernandez et al. 2018, J. Struct. Biol. 202:200) in coordinates of which 1 is half of
 the frame's longer side. Coefficients are drawn on a basis that is orthonormal over a set of points, so that the root
-mean square over these points is exactly what was asked for and the largest displacement has a bound.
+mean square over these points is exactly what was asked for; draws whose largest displacement lies beyond a bound are
+drawn again, so that the field of view can be guaranteed.
 """
 
 import math
@@ -25,14 +26,18 @@ _EDGE_HEIGHTS = (-0.5, 0.0, 0.5)
 # In the order in which the basis is made orthonormal: the image plane's terms first, then those that hold z.
 _PLANE_TERMS = [1, 2, 4, 5, 7]
 _HEIGHT_TERMS = [3, 6, 8, 9]
+_DEFORMATION_TERMS = _PLANE_TERMS + _HEIGHT_TERMS
 _HEIGHT_WEIGHT = 0.5
 _EARLY_VIEWS = 0.25  # of the series, over which the dose's effect fades by e
 _EARLY_FRAMES = 2.0  # frames over which motion within a movie fades by e
 _EARLY_MOVIES = 5.0  # exposures over which it fades from movie to movie
-_FIRST_MOVIE = 2.0  # the first movie's motion over the last's, less 1
+_FIRST_MOVIE = 1.0  # the first movie's motion over the last's, less 1
+_BOUND = 0.6  # of the largest displacement that any draw could have; most draws are below
 
 
-def draw_deformation(order: NDArray[np.intp], rms_angstrom: float, rng: np.random.Generator) -> Floats:
+def draw_deformation(
+    order: NDArray[np.intp], rms_angstrom: float, reach_xy: tuple[float, float], rng: np.random.Generator
+) -> Floats:
     """Displacement of the specimen in every view.
 
     Parameters
@@ -42,6 +47,8 @@ def draw_deformation(order: NDArray[np.intp], rms_angstrom: float, rng: np.rando
     rms_angstrom : float
         Over the edge of the field (a circle of radius 1, heights −0.5, 0 and 0.5) between the first and the last
         of these views.
+    reach_xy : tuple of float
+        How far the views see, in field units: within it the bound of :func:`largest_deformation_share` holds.
     rng : numpy.random.Generator
 
     Returns
@@ -49,11 +56,9 @@ def draw_deformation(order: NDArray[np.intp], rms_angstrom: float, rng: np.rando
     (n, 3, 10) array of float64
         Å, coefficients of :func:`tomoset.model.truth.deformation_terms`, mean zero over the views, no constant term.
     """
-    solve = _deformation_basis()
-    drawn = rng.standard_normal((3, solve.shape[1]))
-    drawn[:, len(_PLANE_TERMS) :] *= _HEIGHT_WEIGHT
+    weights = np.repeat([1.0, _HEIGHT_WEIGHT], [len(_PLANE_TERMS), len(_HEIGHT_TERMS)])
     pattern = np.zeros((3, 10))
-    pattern[:, _PLANE_TERMS + _HEIGHT_TERMS] = (drawn / np.linalg.norm(drawn)) @ solve.T
+    pattern[:, _DEFORMATION_TERMS] = _draw_bounded(_deformation_basis(), _deformation_values(reach_xy), weights, 3, rng)
     time = np.asarray(order, dtype=np.float64)
     span = float(np.ptp(time))
     if span == 0:
@@ -68,7 +73,7 @@ def draw_local_motion(
     n_frames: int,
     aspect_xy: tuple[float, float],
     rms_angstrom: float,
-    seeds: list[np.random.Generator],
+    streams: list[np.random.Generator],
 ) -> Floats:
     """Motion within every movie beyond that of whole frames.
 
@@ -81,7 +86,7 @@ def draw_local_motion(
         Half of the frame's sides; the longer one is 1.
     rms_angstrom : float
         Over the frame's area, all frames and movies.
-    seeds : list of numpy.random.Generator
+    streams : list of numpy.random.Generator
         One a movie.
 
     Returns
@@ -90,32 +95,53 @@ def draw_local_motion(
         Å, coefficients of :func:`tomoset.model.truth.local_motion_terms`, mean zero over a movie's frames, no
         constant term.
     """
-    solve = _local_motion_basis(aspect_xy)
-    course = _frame_course(n_frames)
+    basis, values, course = _local_motion_basis(aspect_xy), _local_motion_values(aspect_xy), _frame_course(n_frames)
     weight = 1 + _FIRST_MOVIE * np.exp(-np.asarray(order, dtype=np.float64) / _EARLY_MOVIES)
     weight = weight / math.sqrt(float(np.mean(weight**2)))
     motion = np.zeros((len(order), n_frames, 2, 6))
-    for view, rng in enumerate(seeds):
-        drawn = rng.standard_normal((2, 5))
-        pattern = (drawn / np.linalg.norm(drawn)) @ solve.T
+    for view, rng in enumerate(streams):
+        pattern = _draw_bounded(basis, values, np.ones(5), 2, rng)
         motion[view, :, :, 1:] = rms_angstrom * weight[view] * course[:, None, None] * pattern
     return motion
 
 
-def largest_deformation_share(reach: float) -> float:
-    """Largest displacement over ``rms_angstrom`` in any view within ``reach`` field units in x and y, and 1 in z."""
-    grid = np.linspace(-reach, reach, 9)
-    points = np.stack(np.meshgrid(grid, grid, [-1.0, 0.0, 1.0], indexing="ij"), axis=-1).reshape(-1, 3)
-    terms = deformation_terms(points)[:, _PLANE_TERMS + _HEIGHT_TERMS]
-    return float(np.linalg.norm(terms @ _deformation_basis(), axis=1).max())
+def largest_deformation_share(reach_xy: tuple[float, float]) -> float:
+    """Largest displacement over ``rms_angstrom`` in any view within this reach, and within 1 in z."""
+    return _BOUND * _largest_share(_deformation_basis(), _deformation_values(reach_xy))
 
 
 def largest_local_motion_share(aspect_xy: tuple[float, float], n_frames: int) -> float:
     """Largest local motion over ``rms_angstrom`` in any frame of any movie, within 1.2 times the frame."""
-    x, y = (1.2 * side * np.linspace(-1, 1, 9) for side in aspect_xy)
-    terms = local_motion_terms(np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2))[:, 1:]
-    most = float(np.linalg.norm(terms @ _local_motion_basis(aspect_xy), axis=1).max())
+    most = _BOUND * _largest_share(_local_motion_basis(aspect_xy), _local_motion_values(aspect_xy))
     return most * (1 + _FIRST_MOVIE) * float(np.abs(_frame_course(n_frames)).max(initial=0.0))
+
+
+def _draw_bounded(basis: Floats, values: Floats, weights: Floats, n_axes: int, rng: np.random.Generator) -> Floats:
+    """Coefficients (n_axes, terms) with unit root mean square over the basis's points and a bounded largest value."""
+    bound = _BOUND * _largest_share(basis, values)
+    while True:
+        drawn = weights * rng.standard_normal((n_axes, len(basis)))
+        coefficients: Floats = (drawn / np.linalg.norm(drawn)) @ basis.T
+        if np.linalg.norm(values @ coefficients.T, axis=1).max() <= bound:
+            return coefficients
+
+
+def _largest_share(basis: Floats, values: Floats) -> float:
+    """Largest value that a combination of the basis with unit norm can have at the points of ``values``."""
+    return float(np.linalg.norm(values @ basis, axis=1).max())
+
+
+def _deformation_values(reach_xy: tuple[float, float]) -> Floats:
+    """Terms (m, 9) at points that fill the reach."""
+    x, y = (side * np.linspace(-1, 1, 9) for side in reach_xy)
+    points = np.stack(np.meshgrid(x, y, [-1.0, 0.0, 1.0], indexing="ij"), axis=-1)
+    return deformation_terms(points.reshape(-1, 3))[:, _DEFORMATION_TERMS]
+
+
+def _local_motion_values(aspect_xy: tuple[float, float]) -> Floats:
+    """Terms (m, 5) at points that fill somewhat more than the frame."""
+    x, y = (1.2 * side * np.linspace(-1, 1, 9) for side in aspect_xy)
+    return local_motion_terms(np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2))[:, 1:]
 
 
 def _frame_course(n_frames: int) -> Floats:
@@ -134,7 +160,7 @@ def _deformation_basis() -> Floats:
     points = np.stack([np.column_stack([np.cos(angle), np.sin(angle), np.full(48, z)]) for z in _EDGE_HEIGHTS]).reshape(
         -1, 3
     )
-    return _orthonormal(deformation_terms(points)[:, _PLANE_TERMS + _HEIGHT_TERMS])
+    return _orthonormal(deformation_terms(points)[:, _DEFORMATION_TERMS])
 
 
 def _local_motion_basis(aspect_xy: tuple[float, float]) -> Floats:

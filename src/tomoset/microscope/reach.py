@@ -10,6 +10,7 @@ __all__ = [
     "LARGEST_BLURRED_PATH_ANGSTROM",
     "LARGEST_BLUR_ANGSTROM",
     "LARGEST_DRAW_SIGMAS",
+    "deformation_reach_xy",
     "frame_aspect_xy",
     "largest_axis_error_deg",
     "largest_extra_defocus_angstrom",
@@ -27,6 +28,12 @@ def frame_aspect_xy(params: MicroscopeParams) -> tuple[float, float]:
     height, width = params.frame_shape_yx
     longest = max(height, width)
     return width / longest, height / longest
+
+
+def deformation_reach_xy(params: MicroscopeParams) -> tuple[float, float]:
+    """How far the views see the specimen, across and along the tilt axis, in units of ``field_angstrom``."""
+    along = _BEYOND_FRAME * math.hypot(*frame_aspect_xy(params))
+    return along / math.cos(math.radians(largest_tilt_deg(params))), along
 
 
 def largest_tilt_deg(params: MicroscopeParams) -> float:
@@ -53,7 +60,7 @@ def largest_extra_shift_angstrom(params: MicroscopeParams) -> float:
     scale = LARGEST_DRAW_SIGMAS * params.magnification_error * half_diagonal * _BEYOND_FRAME * params.field_angstrom
     shift = eucentric + scale
     if params.deformation_angstrom:
-        shift += params.deformation_angstrom * largest_deformation_share(_BEYOND_FRAME * half_diagonal / math.cos(tilt))
+        shift += params.deformation_angstrom * largest_deformation_share(deformation_reach_xy(params))
     if params.local_motion_angstrom:
         shift += params.local_motion_angstrom * largest_local_motion_share(aspect, params.n_frames)
     if params.blurred_fraction:
