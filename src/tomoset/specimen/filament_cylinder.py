@@ -49,21 +49,21 @@ class Cylinder:
         """Least distance of two axes: the gap may shrink by half where bundled ones bend."""
         return 2 * self.surface + self.gap / 2
 
-    def points(self, nodes: Floats) -> Floats:
-        """Points on the axis and on rings about it out to the core, (n, 3), along nodes (m, 3)."""
+    def rings(self, nodes: Floats) -> Floats:
+        """Points on rings about the axis out to the core, (n, 3), along nodes (m, 3)."""
         axis = self.axis(nodes)
         directions = np.gradient(axis, axis=0)
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         x = np.cross(directions, np.eye(3)[np.argmin(np.abs(directions), axis=1)])
         x /= np.linalg.norm(x, axis=1, keepdims=True)
         y = np.cross(directions, x)
-        points = [axis]
+        points = []
         n_rings = max(1, int(np.ceil(self.core / RING_SPACING_ANGSTROM)))
         for radius in self.core * np.arange(n_rings, 0, -1) / n_rings:
             angles = np.linspace(0, 2 * np.pi, max(8, int(np.ceil(np.pi * radius / self.voxel))), endpoint=False)
             around = np.cos(angles)[:, None, None] * x + np.sin(angles)[:, None, None] * y
             points.append((axis + radius * around).reshape(-1, 3))
-        return np.concatenate(points[::-1])
+        return np.concatenate(points)
 
     def axis(self, nodes: Floats) -> Floats:
         """Points on the axis, at most two voxels apart."""
@@ -78,7 +78,9 @@ class Cylinder:
 
     def fits(self, box: PackingBox, nodes: Floats) -> bool:
         """Whether a chain runs through free space, and meets neither itself nor its copies beyond the slab's sides."""
-        return box.are_free(self.points(nodes)) and self._clear_of_itself(box, nodes)
+        # Most proposals fail, and most of these on the axis already.
+        on_axis = box.are_free(self.axis(nodes))
+        return on_axis and box.are_free(self.rings(nodes)) and self._clear_of_itself(box, nodes)
 
     def _clear_of_itself(self, box: PackingBox, nodes: Floats) -> bool:
         from scipy.spatial import cKDTree

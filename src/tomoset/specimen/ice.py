@@ -11,7 +11,7 @@ from tomoset.specimen.regions import Region
 
 __all__ = ["IceParams", "beyond_ice", "half_thickness_angstrom", "make_ice", "surfaces_at", "thickness_at"]
 
-SPACING_ANGSTROM = 100.0  # between samples a meniscus of 1000 Å over a hole of 1 µm bends by 0.03 Å
+SPACING_ANGSTROM = 50.0  # at the rim of a hole of 1 µm radius, where a meniscus of 500 Å ends, wrong by 1 Å
 ANGSTROM_PER_MICROMETRE = 1e4
 
 Floats = NDArray[np.float64]
