@@ -64,13 +64,14 @@ def make_envelope(structure: Structure, voxel_size_angstrom: float) -> Envelope:
         level_zyx = density_zyx / np.float32(_level(density_zyx, structure.mass_kda, fine))
     else:
         level_zyx = _level_in_filament(density_zyx, structure.mass_kda, structure.repeat_angstrom, fine)
-    inside = np.argwhere(level_zyx >= 1)
     half = len(density_zyx) // 2
+    reach = float(np.linalg.norm(np.argwhere(level_zyx >= 1) - half, axis=1).max()) + 1.0
+    kept = slice(max(0, half - int(np.ceil(reach)) - 1), half + int(np.ceil(reach)) + 1)
     densest = np.array(np.unravel_index(density_zyx.argmax(), density_zyx.shape), dtype=np.float64)
     return Envelope(
-        level_zyx=level_zyx.astype(np.float32),
+        level_zyx=np.ascontiguousarray(level_zyx[kept, kept, kept], dtype=np.float32),
         voxel_size_angstrom=fine,
-        reach_angstrom=(float(np.linalg.norm(inside - half, axis=1).max()) + 1.0) * fine,
+        reach_angstrom=reach * fine,
         densest_angstrom_xyz=(densest - half)[::-1] * fine,
     )
 

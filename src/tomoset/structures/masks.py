@@ -125,11 +125,14 @@ def label_volume(
     _check(voxel_size_angstrom, [item[2] for item in molecules] + [item[1] for item in membranes], first_instance)
     origin = np.asarray(origin_angstrom_xyz, dtype=np.float64)
     rows: list[LabelledInstance] = []
-    species = [
-        _place(item, _number(rows, group, item[0], item[2], first_instance), voxel_size_angstrom, origin)
-        for group, item in enumerate(molecules)
-        if len(item[0])
-    ]
+    species = []
+    envelopes: dict[int, Envelope] = {}  # one structure may be found in several compartments
+    for group, (copies, structure, label) in enumerate(molecules):
+        numbers = _number(rows, group, copies, label, first_instance)
+        if len(copies):
+            if id(structure) not in envelopes:
+                envelopes[id(structure)] = make_envelope(structure, voxel_size_angstrom)
+            species.append(_place(copies, envelopes[id(structure)], numbers, voxel_size_angstrom, origin))
     sheets = []
     for group, (membrane, label) in enumerate(membranes):
         number = first_instance + len(rows)
@@ -239,10 +242,8 @@ def _number(
 
 
 def _place(
-    item: tuple[Molecules, Structure, int], instances: NDArray[np.uint32], voxel: float, origin: Floats
+    molecules: Molecules, envelope: Envelope, instances: NDArray[np.uint32], voxel: float, origin: Floats
 ) -> _Species:
-    molecules, structure, _ = item
-    envelope = make_envelope(structure, voxel)
     centres = molecules.positions_angstrom_xyz
     densest = centres + molecules.rotations @ envelope.densest_angstrom_xyz
     return _Species(
