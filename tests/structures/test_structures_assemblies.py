@@ -124,3 +124,11 @@ def test_gzipped_file_is_the_same_molecule(tmp_path: Path, shared_data: Path) ->
     one, other = read_structure(plain, assembly="1"), read_structure(packed, assembly="1")
     np.testing.assert_array_equal(one.positions_angstrom_xyz, other.positions_angstrom_xyz)
     assert other.name == "4f5s"
+
+
+def test_gzipped_file_that_was_cut_off_is_refused(tmp_path: Path, shared_data: Path) -> None:
+    packed = gzip.compress((shared_data / "structures" / "4f5s.pdb").read_bytes(), 1)
+    path = tmp_path / "cut.pdb.gz"
+    path.write_bytes(packed[: len(packed) // 3])
+    with pytest.raises(FormatError, match=r"cut\.pdb\.gz cannot be read as one.*end-of-stream"):
+        read_structure(path, assembly="deposited")

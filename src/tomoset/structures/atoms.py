@@ -1,5 +1,7 @@
 """Coordinate files (PDB, mmCIF) become structures."""
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +116,10 @@ def _parse(path: Path) -> Any:
     if not path.is_file():
         raise InputMissingError(f"expected a PDB or mmCIF file at {path}, found none; check the path in the recipe")
     try:
+        if path.suffix == ".gz":
+            _unpack_all(path)
         parsed = gemmi.read_structure(str(path))
-    except (ValueError, RuntimeError, OSError) as broken:
+    except (ValueError, RuntimeError, OSError, EOFError, zlib.error) as broken:
         raise FormatError(f"expected a PDB or mmCIF file, but {path.name} cannot be read as one: {broken}") from broken
     parsed.setup_entities()
     parsed.remove_alternative_conformations()
@@ -155,6 +159,13 @@ def _atom_table(model: Any, file: str) -> _AtomTable:
         variances_angstrom2=variances + np.clip(np.nan_to_num(b_factors), 0.0, 500.0) / (8 * np.pi**2),
         displaced_angstrom3=scattering.displaced_volume_angstrom3(is_hydrogen > 0, in_nucleotide > 0),
     )
+
+
+def _unpack_all(path: Path) -> None:
+    """Read a compressed file to its end: gemmi takes one that was cut off for a small molecule."""
+    with gzip.open(path) as stream:
+        while stream.read(1 << 20):
+            pass
 
 
 def _refuse_trace(model: Any, n_atoms: int, file: str) -> None:
