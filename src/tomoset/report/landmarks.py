@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.annotation import specimen_frame
-from tomoset.model import Labels, PickableObject, SeriesTruth, Tomogram
+from tomoset.model import Filament, Labels, PickableObject, SeriesTruth, Tomogram
 
 __all__ = ["Landmarks", "picked_landmarks", "true_landmarks"]
 
 _MEMBRANE_ARROWS = 4  # to each membrane of a vesicle or cell
+_FILAMENT_STEP_ANGSTROM = 400.0
 _STEEP = 0.5  # |normal z| below which a membrane crosses an XY section sharply
 
 
@@ -44,7 +45,7 @@ def picked_landmarks(labels: Labels, objects: Sequence[PickableObject]) -> tuple
 
 
 def true_landmarks(truth: SeriesTruth, tomogram: Tomogram) -> tuple[Landmarks, ...]:
-    """Molecules, middles of filaments and membranes of the specimen, in the tomogram's frame."""
+    """Molecules, filaments and membranes of the specimen, in the tomogram's frame."""
     fit = specimen_frame(truth, tomogram)
     found = []
     for item in truth.objects:
@@ -66,9 +67,15 @@ def _places(truth: SeriesTruth, item: PickableObject) -> list[NDArray[np.float64
         return [_crossings(membrane.vertices_angstrom_xyz, membrane.normals) for membrane in membranes]
     filaments = [filament for filament in specimen.filaments if filament.species == item.name]
     if filaments:
-        return [filament.curve_angstrom_xyz[len(filament) // 2][None] for filament in filaments]
+        return [_along(filament) for filament in filaments]
     molecules = [m.positions_angstrom_xyz for m in specimen.molecules if m.species == item.name]
     return list(np.concatenate(molecules)[:, None]) if molecules else []
+
+
+def _along(filament: Filament) -> NDArray[np.float64]:
+    """A point every 40 nm of a filament."""
+    n = max(1, round(filament.length_angstrom / _FILAMENT_STEP_ANGSTROM))
+    return filament.curve_angstrom_xyz[np.linspace(0, len(filament) - 1, n + 2).round().astype(int)[1:-1]]
 
 
 def _crossings(vertices: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float64]:

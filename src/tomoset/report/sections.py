@@ -14,7 +14,8 @@ from tomoset.report.pictures import save_picture
 __all__ = ["best_height_index", "draw_section", "slab_mean"]
 
 _SCALE_BAR_ANGSTROM = 1000.0
-_MOST_ARROWS = 40  # of one class in a picture
+_MOST_ARROWS, _MOST_ARROWS_TO_A_CROWD = 40, 8  # of one class in a picture; hundreds of arrowheads would hide it
+_CROWD = 200
 
 
 def slab_mean(tomogram: Tomogram, centre_index: int, thickness_angstrom: float, axis: int = 0) -> NDArray[np.float32]:
@@ -83,7 +84,7 @@ def draw_section(
     _scale_bar(top, voxel)
     for each in landmarks:
         away = np.abs(each.points_angstrom_xyz[:, 2] - height * voxel)
-        order = np.argsort(away, kind="stable")[:_MOST_ARROWS]
+        order = np.argsort(away, kind="stable")[: _MOST_ARROWS if each.count < _CROWD else _MOST_ARROWS_TO_A_CROWD]
         points = each.points_angstrom_xyz[order[away[order] < slab_angstrom / 2], :2] / voxel
         # A membrane or filament is pointed at where it is, a particle beside itself.
         gap = each.item.radius_angstrom / voxel if each.item.is_particle else 0.0
