@@ -249,11 +249,14 @@ def take_beyond(
 @numba.njit(cache=True)
 def _widened(row_b: Bits) -> Bits:
     """A row with the neighbours along x of its taken voxels."""
-    wide = np.empty_like(row_b)
+    wide = row_b.copy()
     for b in range(len(row_b)):
-        below = row_b[b - 1] >> 7 if b > 0 else 0
-        above = (row_b[b + 1] & 1) << 7 if b < len(row_b) - 1 else 0
-        wide[b] = np.uint8((row_b[b] | (row_b[b] << 1) | (row_b[b] >> 1) | below | above) & 255)
+        byte = np.uint8(row_b[b])
+        wide[b] |= np.uint8((byte << 1) & 255) | np.uint8(byte >> 1)
+        if b > 0:
+            wide[b - 1] |= np.uint8((byte & 1) << 7)
+        if b < len(row_b) - 1:
+            wide[b + 1] |= np.uint8(byte >> 7)
     return wide
 
 

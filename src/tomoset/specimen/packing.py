@@ -111,12 +111,26 @@ class PackingBox:
         nz, ny, nx = (int(n) for n in shape)
         for z, inside in region_layers(region.contains, corner, self.voxel_angstrom, (nz, ny, nx)):
             bits[z : z + len(inside)] = np.packbits(~inside if outside else inside, axis=2, bitorder="little")
-        newly = _kernels.merge(self.bits_zyb, self.shape_zyx[2], bits, nx, first)
+        newly = self._merge(bits, nx, first)
         for _ in range(steps):
             bits = _kernels.dilate(bits)
         if steps:
-            _kernels.merge(self.bits_zyb, self.shape_zyx[2], bits, nx, first)
+            self._merge(bits, nx, first)
         return float(newly) * self.voxel_angstrom**3
+
+    def _merge(self, bits_zyb: NDArray[np.uint8], nx: int, first_zyx: NDArray[np.int64]) -> int:
+        """Take the taken voxels of a window; how many of them were free."""
+        from tomoset.specimen import _kernels
+
+        z, y, x = (int(n) for n in first_zyx)
+        stop_z, stop_y, stop_b = z + bits_zyb.shape[0], y + bits_zyb.shape[1], x // 8 + bits_zyb.shape[2]
+        if min(x, y) < 0 or x % 8 or stop_y > self.shape_zyx[1] or x + nx > self.shape_zyx[2]:
+            return int(_kernels.merge(self.bits_zyb, self.shape_zyx[2], bits_zyb, nx, first_zyx))
+        newly = 0
+        for own_yb, other_yb in zip(self.bits_zyb[z:stop_z, y:stop_y, x // 8 : stop_b], bits_zyb, strict=True):
+            newly += int(np.bitwise_count(other_yb & ~own_yb).sum(dtype=np.int64))
+            own_yb |= other_yb
+        return newly
 
     def _window(self, region: Region, *, outside: bool, margin: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First and stop voxel of the part of the grid to look at, which may reach over the lateral edges."""
@@ -132,6 +146,8 @@ class PackingBox:
         stop_zyx = np.where(np.isfinite(upper[0, ::-1]), shape + apron, shape)
         first = np.clip(np.ceil(self.voxels_zyx(lower)[0]) - margin, first_zyx, stop_zyx)
         stop = np.clip(np.floor(self.voxels_zyx(upper)[0]) + 1 + margin, first, stop_zyx)
+        # Whole bytes where it can be: they merge at once.
+        first[2] = np.where(first[2] >= 0, first[2] // 8 * 8, first[2])
         return first.astype(np.int64), stop.astype(np.int64)
 
     def mark_beyond_ice(self, ice: IceLayer, margin_angstrom: float) -> None:

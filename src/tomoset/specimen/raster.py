@@ -40,8 +40,8 @@ def region_layers(
     Notes
     -----
     In a large grid the region is first asked at every fourth voxel (every eighth from 10⁹ voxels on), and at each
-    voxel only where these answers change within one such step: a surface runs there. Parts of it that are thinner
-    than a step (4 voxels) in all directions can be missed.
+    voxel only in those cells of this lattice whose corners differ: a surface runs there. Parts of a region, or gaps
+    in it, that are thinner than a step (4 voxels) can be missed; a layer that is thicker never is.
     """
     voxels = int(np.prod([float(n) for n in shape_zyx]))
     if voxels == 0:
@@ -78,17 +78,15 @@ class _Grid:
             yield z, self._ask(np.array(z), y, x)[None]
 
     def refined(self, step: int) -> Iterator[tuple[int, Bools]]:
-        """Ask at a coarse lattice, and at every voxel of the cells near which its answers differ."""
+        """Ask at a coarse lattice, and at every voxel of the cells whose corners differ."""
         nz, ny, nx = self._shape
         cells_z, cells_y, cells_x = (-(-n // step) for n in self._shape)
         y, x = np.arange(cells_y + 1)[:, None] * step, np.arange(cells_x + 1)[None, :] * step
-        planes: dict[int, Bools] = {}
+        below = self._ask(np.array(0), y, x)
         for cell in range(cells_z):
-            near = [k for k in range(cell - 1, cell + 3) if 0 <= k <= cells_z]
-            planes = {k: planes[k] if k in planes else self._ask(np.array(k * step), y, x) for k in near}
-            stack = np.stack(list(planes.values()))
-            everywhere = _cells(np.logical_and.reduce(stack), np.logical_and)
-            anywhere = _cells(np.logical_or.reduce(stack), np.logical_or)
+            above = self._ask(np.array((cell + 1) * step), y, x)
+            everywhere, anywhere = _corners(below & above, np.logical_and), _corners(below | above, np.logical_or)
+            below = above
             layer = np.repeat(np.repeat(everywhere, step, axis=0), step, axis=1)[None].repeat(step, axis=0)
             self._refine(layer, cell, step, np.argwhere(anywhere & ~everywhere))
             yield cell * step, layer[: nz - cell * step, :ny, :nx]
@@ -106,12 +104,7 @@ class _Grid:
             by_cell[:, j, :, i, :] = self._ask(z, y, x)
 
 
-def _cells(lattice_yx: Bools, combine: np.ufunc) -> Bools:
-    """Combine, for each cell, the lattice points of the cell and of its neighbours."""
-    for axis in (0, 1):
-        widened = np.moveaxis(lattice_yx, axis, 0)
-        widened = np.concatenate([widened[:1], widened, widened[-1:]])
-        n = len(widened) - 3
-        combined = combine(combine(widened[:n], widened[1 : n + 1]), combine(widened[2 : n + 2], widened[3 : n + 3]))
-        lattice_yx = np.moveaxis(combined, 0, axis)
-    return lattice_yx
+def _corners(lattice_yx: Bools, combine: np.ufunc) -> Bools:
+    """Combine the four corners of each cell."""
+    along_x = combine(lattice_yx[:, :-1], lattice_yx[:, 1:])
+    return np.asarray(combine(along_x[:-1], along_x[1:]), dtype=np.bool_)
