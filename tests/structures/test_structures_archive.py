@@ -59,6 +59,12 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("TOMOSET_PDB_URL", raising=False)
+
+
 @pytest.fixture
 def archive() -> Iterator[Archive]:
     with Archive() as server:

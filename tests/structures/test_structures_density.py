@@ -114,7 +114,7 @@ def test_dark_map_is_turned_and_a_wrong_contrast_is_named(tmp_path: Path) -> Non
     path = write(tmp_path / "dark.mrc", -ball())
     dark = read_density(path, threshold=0.7, contrast="dark")
     np.testing.assert_allclose(dark.positions_angstrom_xyz, light.positions_angstrom_xyz, atol=1e-3)
-    with pytest.raises(ParameterError, match=r"contrast is inverted; give contrast='dark'"):
+    with pytest.raises(ParameterError, match=r"contrast is inverted; .*give contrast='dark'"):
         read_density(path, threshold=0.3)
 
 
@@ -134,6 +134,8 @@ def test_impossible_thresholds_are_refused(tmp_path: Path) -> None:
         read_density(path, threshold=0.1)
     with pytest.raises(ParameterError, match="a threshold or a mass"):
         read_density(path)
+    with pytest.raises(ParameterError, match=r"to fit 150000 kDa, found that of 15\d\.\d kDa.*check the mass \(kDa\)"):
+        read_density(path, threshold=0.7, mass_kda=150e3)
     with pytest.raises(ParameterError, match="expected a map that holds 1e"):
         read_density(path, mass_kda=1e7)
 

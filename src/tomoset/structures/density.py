@@ -24,6 +24,7 @@ SPREAD_VOXELS = 0.6  # of a point on a lattice of one voxel: the sum over the la
 FEWEST_VOXELS = 8
 LEAST_COMPONENT = 0.01  # of the largest one: a smaller island above the threshold is noise
 MOST_OF_BORDER = 0.5
+LEAST_VOLUME_RATIO, MOST_VOLUME_RATIO = 0.4, 4.0  # a blurred map at a low threshold is twice as large as the molecule
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +42,7 @@ def read_density(
     """Molecule of a density map, as Gaussian points whose potential adds up to that of its mass in protein.
 
     Every voxel above the threshold becomes a point, its strength in proportion to the density above the solvent's
-    (the median below the threshold); of more than 20 000 of them, blocks of voxels are joined.
+    (the median below the threshold); of more than 20 000 of them, blocks of voxels are joined to some 20 000.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def read_density(
     PixelSizeError
         If the map has no voxel size, voxels that are not cubic, or voxels as large as the molecule.
     ParameterError
-        If neither threshold nor mass is given, nothing lies above the threshold, the threshold lies within the
+        If neither threshold nor mass is given, they do not fit one another, nothing lies above the threshold, the threshold lies within the
         solvent, the contrast is the other way round, or the molecule does not have the symmetry.
     """
     path = Path(path)
@@ -82,8 +83,15 @@ def read_density(
     solid = _solid(
         density_zyx if contrast == "light" else -density_zyx, voxel, threshold, mass_kda, path.name, contrast
     )
-    volume_angstrom3 = int(np.count_nonzero(solid.inside_zyx)) * voxel**3
-    mass = mass_kda if mass_kda is not None else volume_angstrom3 / PROTEIN_ANGSTROM3_PER_DALTON / 1e3
+    volume_angstrom3 = len(solid.excess) * voxel**3
+    by_volume = volume_angstrom3 / PROTEIN_ANGSTROM3_PER_DALTON / 1e3
+    mass = by_volume if mass_kda is None else mass_kda
+    if not LEAST_VOLUME_RATIO <= by_volume / mass <= MOST_VOLUME_RATIO:
+        raise ParameterError(
+            f"{path.name}: expected the volume above the threshold to fit {mass:g} kDa, found that of {by_volume:.4g} "
+            f"kDa ({volume_angstrom3 / 1e3:.4g} nm3); check the mass (kDa), the threshold and the voxel size "
+            f"({voxel:.4g} Å)"
+        )
     positions, shares, block = _points(solid)
     structure = Structure(
         name=name or path.name.split(".")[0].lower().replace("_", "-"),
@@ -101,7 +109,7 @@ def read_density(
     return structure if symmetry.upper() == "C1" else align_to_point_group(structure, symmetry)
 
 
-def _read(path: Path, voxel_size_angstrom: float | None) -> tuple[Floats, float]:
+def _read(path: Path, voxel_size_angstrom: float | None) -> tuple[NDArray[np.float32], float]:
     if path.name.lower().removesuffix(".gz").endswith(".em"):
         values, found = read_em(path)
         sizes = (found,) * 3
@@ -122,7 +130,7 @@ def _read(path: Path, voxel_size_angstrom: float | None) -> tuple[Floats, float]
             f"expected cubic voxels in {path.name}, found {sizes[0]:.4g} x {sizes[1]:.4g} x {sizes[2]:.4g} Å; "
             "resample the map"
         )
-    density_zyx = np.asarray(values, dtype=np.float64)
+    density_zyx = np.asarray(values, dtype=np.float32)
     if not np.isfinite(density_zyx).all():
         raise FormatError(f"expected numbers in {path.name}, found values that are not finite; mend the map")
     return density_zyx, float(sizes[0])
@@ -130,16 +138,21 @@ def _read(path: Path, voxel_size_angstrom: float | None) -> tuple[Floats, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Solid:
-    """What of a map is the molecule."""
+    """What of a map is the molecule: voxels (n, 3), their density above the solvent's (n,), and how it was found."""
 
-    excess_zyx: Floats
-    inside_zyx: NDArray[np.bool_]
+    indices_zyx: NDArray[np.intp]
+    excess: Floats
     threshold: float
     remark: str
 
 
 def _solid(
-    density_zyx: Floats, voxel: float, threshold: float | None, mass_kda: float | None, file: str, contrast: str
+    density_zyx: NDArray[np.float32],
+    voxel: float,
+    threshold: float | None,
+    mass_kda: float | None,
+    file: str,
+    contrast: str,
 ) -> _Solid:
     """Density above the solvent's, and where it belongs to the molecule."""
     if threshold is None:
@@ -153,7 +166,7 @@ def _solid(
         raise ParameterError(
             f"{file}: expected the molecule above the solvent ({solvent:.4g}) by at least {threshold - solvent:.4g}, "
             f"found {np.count_nonzero(inside)} voxels there and {np.count_nonzero(other)} as far below it: the "
-            f"contrast is inverted; give contrast={flipped!r} and the threshold of the map with its sign turned"
+            f"contrast is inverted; turn the map's sign, or give contrast={flipped!r} and turn the threshold's sign"
         )
     if not inside.any():
         raise ParameterError(
@@ -166,17 +179,16 @@ def _solid(
             f"{threshold:.4g}: it lies within the solvent; raise it"
         )
     inside, remark = _without_islands(inside)
-    extent = min(int(np.ptp(indices)) + 1 for indices in np.nonzero(inside))
-    if np.count_nonzero(inside) < FEWEST_VOXELS or extent < 2:
+    indices = np.argwhere(inside)
+    if len(indices) < FEWEST_VOXELS or np.ptp(indices, axis=0).min() < 1:
         raise PixelSizeError(
-            f"{file}: expected a molecule of several voxels each way, found {np.count_nonzero(inside)} voxels of "
-            f"{voxel:.4g} Å above the threshold; the voxel is as large as the molecule: use a finer map or check the "
-            "voxel size"
+            f"{file}: expected a molecule of several voxels each way, found {len(indices)} voxels of {voxel:.4g} Å "
+            "above the threshold; the voxel is as large as the molecule: use a finer map or check the voxel size"
         )
-    return _Solid(np.where(inside, density_zyx - solvent, 0.0), inside, threshold, remark)
+    return _Solid(indices, density_zyx[inside].astype(np.float64) - solvent, threshold, remark)
 
 
-def _threshold_of_mass(density_zyx: Floats, voxel: float, mass_kda: float | None, file: str) -> float:
+def _threshold_of_mass(density_zyx: NDArray[np.float32], voxel: float, mass_kda: float | None, file: str) -> float:
     if mass_kda is None:
         raise ParameterError(f"{file}: expected a threshold or a mass in kDa to tell the molecule from the solvent")
     wanted = round(mass_kda * 1e3 * PROTEIN_ANGSTROM3_PER_DALTON / voxel**3)
@@ -210,12 +222,10 @@ def _without_islands(inside: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], str]
 
 def _points(solid: _Solid) -> tuple[Floats, Floats, int]:
     """Centres (n, 3) xyz in voxels, shares (n,) of the whole and the edge in voxels of the blocks they stand for."""
-    block = int(np.ceil(np.cbrt(np.count_nonzero(solid.inside_zyx) / MOST_POINTS)))
-    indices = np.argwhere(solid.inside_zyx)
-    shares = solid.excess_zyx[solid.inside_zyx]
-    shares = shares / shares.sum()
-    _, member = np.unique(indices // block, axis=0, return_inverse=True)
+    block = int(np.ceil(np.cbrt(len(solid.excess) / MOST_POINTS)))
+    shares = solid.excess / solid.excess.sum()
+    _, member = np.unique(solid.indices_zyx // block, axis=0, return_inverse=True)
     member = member.ravel()
     total: Floats = np.bincount(member, shares).astype(np.float64)
-    centres = [np.bincount(member, shares * indices[:, axis]) / total for axis in (2, 1, 0)]
+    centres = [np.bincount(member, shares * solid.indices_zyx[:, axis]) / total for axis in (2, 1, 0)]
     return np.stack(centres, axis=-1), total, block
