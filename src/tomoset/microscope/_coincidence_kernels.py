@@ -43,17 +43,22 @@ def _kept(n: int, rate: float, uniform: float) -> int:
     What is rarer, kept or lost, is counted, so that the probability of none does not underflow.
     """
     kept_each = math.exp(-rate)
-    count_kept = kept_each < 0.5
-    each = kept_each if count_kept else -math.expm1(-rate)
-    probability = (1.0 - each) ** n
+    if kept_each > 0.5:
+        return n - _drawn_below(n, 1.0 - kept_each, math.exp(-rate * n), uniform)
+    return _drawn_below(n, kept_each, (1.0 - kept_each) ** n, 1.0 - uniform)
+
+
+@njit(nogil=True, cache=True)
+def _drawn_below(n: int, each: float, probability: float, uniform: float) -> int:
+    """Largest k with ``uniform < P(K ≥ k)`` for K of ``n`` with ``each``; ``probability`` is that of none."""
     tail = 1.0 - probability
-    drawn = 1.0 - uniform if count_kept else uniform
+    odds = each / (1.0 - each)
     k = 0
-    while drawn < tail and k < n:
-        probability *= (n - k) / (k + 1.0) * each / (1.0 - each)
+    while uniform < tail and k < n:
+        probability *= (n - k) / (k + 1.0) * odds
         tail -= probability
         k += 1
-    return k if count_kept else n - k
+    return k
 
 
 @njit(nogil=True, cache=True)
@@ -99,10 +104,11 @@ def lose_coincidences(
         for block in range(blocks):
             _philox_block((y * blocks + block) * _LANES, (0, frame, _STREAM), key, bits)
             for word in range(4):
+                words = bits[word]
                 for lane in range(_LANES):
                     i = 2 * word * _LANES + lane
-                    uniform[i] = (np.float32(bits[word, lane] & half) + np.float32(0.5)) * scale
-                    uniform[i + _LANES] = (np.float32(bits[word, lane] >> np.uint32(16)) + np.float32(0.5)) * scale
+                    uniform[i] = (np.float32(words[lane] & half) + np.float32(0.5)) * scale
+                    uniform[i + _LANES] = (np.float32(words[lane] >> np.uint32(16)) + np.float32(0.5)) * scale
             start = block * _PIXELS
             for i in range(min(_PIXELS, width - start)):
                 # 1 − exp(−m) ≤ m: most pixels are settled by this.
