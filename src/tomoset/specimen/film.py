@@ -17,6 +17,8 @@ BULK_SPACING_ANGSTROM, MOST_BULK_POINTS = 16.0, 2_500_000
 GRAIN_SPACING_ANGSTROM, MOST_GRAIN_POINTS = 14.0, 2_500_000
 # A lattice of Gaussians this wide, relative to its spacing, shows no lattice: its first harmonic is exp(-2 π² 0.7²).
 SPREAD_PER_SPACING = 0.7
+# Of each layer against the one below, in lattice steps (R2 sequence): no pixel grid beats with all of them.
+LAYER_SHIFTS = (0.7549, 0.5698)
 GRAIN_SPREAD_ANGSTROM = 2.0
 CARBON_DALTON = 12.011
 ATOMS_PER_ANGSTROM3_PER_G_PER_CM3_DALTON = 0.602214
@@ -116,11 +118,17 @@ def _bulk(
     steps = [size / n for size, n in zip(extent, counts, strict=True)]
     x, y, depth = (step * (np.arange(n) + 0.5) for step, n in zip(steps, counts, strict=True))
     x, y = x - extent[0] / 2, y - extent[1] / 2
-    xy = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
-    xy = xy[_beyond_hole(ice_params, xy)]
-    positions = np.empty((len(xy) * len(depth), 3), dtype=np.float32)
-    positions[:, :2] = np.repeat(xy, len(depth), axis=0)
-    positions[:, 2] = (_bottom(ice_params, size_angstrom_xyz, xy)[:, None] + depth).ravel()
+    layers = []
+    for number, above in enumerate(depth):
+        shifted = [
+            (axis + number * shift * step) for axis, shift, step in zip((x, y), LAYER_SHIFTS, steps, strict=False)
+        ]
+        wrapped = [axis - size * np.round(axis / size) for axis, size in zip(shifted, extent, strict=False)]
+        xy = np.stack(np.meshgrid(*wrapped, indexing="ij"), axis=-1).reshape(-1, 2)
+        xy = xy[_beyond_hole(ice_params, xy)]
+        height = _bottom(ice_params, size_angstrom_xyz, xy) + above
+        layers.append(np.column_stack([xy, height]).astype(np.float32))
+    positions = np.concatenate(layers)
     cell = float(np.prod(steps))
     return Scatterers(
         name="carbon-film",
