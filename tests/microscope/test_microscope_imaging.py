@@ -94,7 +94,7 @@ def test_multiplying_by_the_gain_flattens_the_frames():
 def test_hot_pixels_count_more_in_every_frame():
     params = small(**{**QUIET, "hot_pixel_fraction": 0.002})
     movies, _ = record(specimen(params, []), beads(), params)
-    where, _ = movies.movies[0].frames_tyx.scene.hot_pixels
+    where, _ = movies.movies[0].frames_tyx.scene.camera.hot_pixels
     frames = movies.movies[0].frames_tyx.read().reshape(3, -1)
     assert frames[:, where].mean() > 2 * frames.mean()
 

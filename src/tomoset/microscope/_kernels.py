@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit  # noqa: TID253
 from numpy.typing import NDArray
 
-__all__ = ["count_electrons", "slice_spectra", "stamp_patches"]
+__all__ = ["count_electrons", "slice_spectra", "splat_beads", "stamp_patches"]
 
 Doubles = NDArray[np.float64]
 
@@ -125,6 +125,47 @@ def slice_spectra(
             column_phase = complex(math.cos(angle), math.sin(angle))
             for i in range(count):
                 spectra[p, row, i] = complex(real[i], imaginary[i]) * (row_phase[i] * column_phase)
+
+
+@njit(nogil=True, cache=True)
+def splat_beads(
+    positions_xyz: Doubles,
+    strengths: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    rotations: Doubles,
+    offsets_xy: Doubles,
+    patches: NDArray[np.float32],
+) -> None:
+    """Add the beads of copies of a molecule to their patches, lengths in pixels.
+
+    Parameters
+    ----------
+    positions_xyz : (n, 3) array of float64
+    strengths : (n,) array of float32
+    weights : (fractions + 1, taps) array of float32
+        One axis of a bead at pixels floor − taps/2 + 1 … floor + taps/2, by fraction; taps is a multiple of 8.
+    rotations : (m, 2, 3) array of float64
+    offsets_xy : (m, 2) array of float64
+        Of the centre from the patch's index N // 2.
+    patches : (m, y, x) array of float32
+    """
+    fractions, taps = weights.shape[0] - 1, weights.shape[1]
+    half = patches.shape[1] // 2
+    for p in range(rotations.shape[0]):
+        r = rotations[p]
+        for bead in range(positions_xyz.shape[0]):
+            bx, by, bz = positions_xyz[bead, 0], positions_xyz[bead, 1], positions_xyz[bead, 2]
+            x = r[0, 0] * bx + r[0, 1] * by + r[0, 2] * bz + offsets_xy[p, 0] + half
+            y = r[1, 0] * bx + r[1, 1] * by + r[1, 2] * bz + offsets_xy[p, 1] + half
+            column, row = math.floor(x), math.floor(y)
+            across = weights[int((x - column) * fractions + 0.5)]
+            along = weights[int((y - row) * fractions + 0.5)]
+            for j in range(taps):
+                weight = along[j] * strengths[bead]
+                line = patches[p, row - taps // 2 + 1 + j, column - taps // 2 + 1 : column + taps // 2 + 1]
+                for i in range(0, taps, 8):
+                    for lane in range(8):
+                        line[i + lane] += weight * across[i + lane]
 
 
 @njit(nogil=True, cache=True)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.microscope.camera import poisson_counts
+from tomoset.microscope.camera import Camera, poisson_counts
+from tomoset.microscope.coincidence import lose_coincidences
 from tomoset.microscope.conditions import Conditions
 from tomoset.microscope.field import Canvas
 from tomoset.microscope.params import MicroscopeParams
@@ -37,10 +38,7 @@ class Scene:
         By species.
     conditions : Conditions
     canvas : Canvas
-    inverse_gain_yx : float32 array
-        Sensitivity of each pixel.
-    hot_pixels : tuple of arrays
-        Flat indices and mean extra counts.
+    camera : Camera
     workers : int
         Threads of the Fourier transforms.
     memory_gib : float
@@ -52,8 +50,7 @@ class Scene:
     conditions: Conditions
     params: MicroscopeParams
     canvas: Canvas
-    inverse_gain_yx: NDArray[np.float32]
-    hot_pixels: tuple[NDArray[np.intp], NDArray[np.float32]]
+    camera: Camera
     seed: int
     workers: int = 1
     memory_gib: float = 1.0
@@ -110,7 +107,7 @@ class Scene:
         view = self.rendered(tilt)
         fading = np.zeros_like(view.steady[0])
         _optics_kernels.pad_into(fading, view.fading, np.float32(1))
-        return fading, np.tensordot(view.shares[:, 0], view.steady, axes=1)
+        return fading, np.asarray(np.tensordot(view.shares[:, 0], view.steady, axes=1), dtype=np.complex64)
 
     def contrast(self, tilt: int, frame: int) -> NDArray[np.float32]:
         """Relative intensity change of one frame (y, x), without shot noise: I / I0 − 1."""
@@ -164,10 +161,12 @@ class Scene:
         return spectrum
 
     def expected_counts(self, tilt: int, frame: int) -> NDArray[np.float32]:
-        """Mean counts of one frame (y, x), before gain correction and hot pixels: Poisson draws have this mean."""
+        """Mean counts of one frame (y, x) before coincidence loss and hot pixels: Poisson draws have this mean."""
+        return self._expected(self.rendered(tilt), tilt, frame)
+
+    def _expected(self, view: RenderedView, tilt: int, frame: int) -> NDArray[np.float32]:
         from tomoset.microscope import _optics_kernels
 
-        view = self.rendered(tilt)
         rate = self.params.electrons_per_pixel_and_frame * self.params.dqe * view.transmission
         rate *= float(self.conditions.intensity_factor[tilt])
         shift_xy = self.conditions.frame_shift_xy_angstrom[tilt, frame] / self.params.pixel_size_angstrom
@@ -175,7 +174,7 @@ class Scene:
         expected_yx = self._contrast(view, tilt, frame)
         _optics_kernels.expose(
             expected_yx,
-            self.inverse_gain_yx,
+            self.camera.sensitivity_yx,
             rate,
             nothing if view.attenuation_yx is None else view.attenuation_yx,
             self.canvas.corner_yx,
@@ -185,10 +184,22 @@ class Scene:
 
     def counts(self, tilt: int, frame: int) -> NDArray[np.uint8]:
         """Return the counts of one frame (y, x) as the camera stores them."""
+        return self.record(self.rendered(tilt), tilt, frame)
+
+    def record(self, view: RenderedView, tilt: int, frame: int) -> NDArray[np.uint8]:
+        """Return the counts of one frame (y, x) of a view that is at hand."""
         name = ("image", self.specimen.run, self.conditions.keys[tilt])
-        key = stream(self.seed, *name, "counts").integers(2**32, size=2)
-        counts_yx = poisson_counts(self.expected_counts(tilt, frame), key=(int(key[0]), int(key[1])), frame=frame)
-        where, extra = self.hot_pixels
+        words = stream(self.seed, *name, "counts").integers(2**32, size=2)
+        key = (int(words[0]), int(words[1]))
+        arrived_yx = poisson_counts(self._expected(view, tilt, frame), key=key, frame=frame)
+        counts_yx = lose_coincidences(
+            arrived_yx,
+            internal_frames=self.params.internal_frames_per_frame,
+            area_pixels=self.params.coincidence_pixels,
+            key=key,
+            frame=frame,
+        )
+        where, extra = self.camera.hot_pixels
         hot = counts_yx.reshape(-1)[where] + stream(self.seed, *name, "hot pixels", frame).poisson(extra)
         counts_yx.reshape(-1)[where] = np.minimum(hot, 255)
         return counts_yx
@@ -217,16 +228,20 @@ class RenderedFrames:
         return np.dtype(np.uint8)
 
     def read(self, region: Region = ()) -> NDArray[Any]:
-        """Counts of a region; only the frames in it are rendered."""
+        """Counts of a region; only the frames in it are rendered.
+
+        The view is computed once, whatever other movies are read at the same time.
+        """
         if not region:
             region = (slice(None),)
         rest = region[1:]
         chosen = region[0]
+        view = self.scene.rendered(self.tilt)
         if not isinstance(chosen, slice):
-            return self.scene.counts(self.tilt, range(self.shape[0])[chosen])[rest]
+            return self.scene.record(view, self.tilt, range(self.shape[0])[chosen])[rest]
         frames = range(*chosen.indices(self.shape[0]))
         first = np.broadcast_to(np.uint8(0), self.shape[1:])[rest].shape
         result = np.empty((len(frames), *first), dtype=np.uint8)
         for i, frame in enumerate(frames):
-            result[i] = self.scene.counts(self.tilt, frame)[rest]
+            result[i] = self.scene.record(view, self.tilt, frame)[rest]
         return result

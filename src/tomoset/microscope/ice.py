@@ -96,7 +96,7 @@ def _thickness_seen(ice: IceLayer, view: View, canvas: Canvas) -> Singles:
     """Thickness of the ice (ny, nx) where the beam through each pixel meets the specimen's middle plane, Å."""
     from tomoset.microscope import _optics_kernels
 
-    inverse = np.linalg.inv(view.image_from_specimen[:2, :2]) / ice.spacing_angstrom
+    inverse = np.asarray(np.linalg.inv(view.image_from_specimen[:2, :2]) / ice.spacing_angstrom, dtype=np.float64)
     x, y = image_axes(view, canvas)
     thickness_yx = np.ascontiguousarray(ice.thickness_angstrom_yx, dtype=np.float32)
     seen_yx = np.empty(canvas.shape_yx, dtype=np.float32)

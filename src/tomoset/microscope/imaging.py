@@ -1,26 +1,23 @@
 """The verb of this room: a specimen becomes the movies of a tilt series."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 
 import numpy as np
 
 from tomoset.errors import GeometryError, ParameterError
-from tomoset.microscope.camera import draw_gain, draw_hot_pixels
+from tomoset.microscope.camera import draw_camera
 from tomoset.microscope.conditions import Conditions, draw_conditions
 from tomoset.microscope.field import canvas_of, field_of_view_size_xy_angstrom
 from tomoset.microscope.frames import RenderedFrames, Scene
 from tomoset.microscope.optics import FINEST_ANGSTROM
 from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.projection import transform_molecule
-from tomoset.model import InMemory, Movie, MovieSet, PickableObject, Progress, Resources, SeriesTruth, Specimen
+from tomoset.microscope.recording import recorded_movies
+from tomoset.model import MovieSet, PickableObject, Progress, Resources, SeriesTruth, Specimen
 from tomoset.structures import Structure
 
 __all__ = ["image", "methods_text"]
 
-# The clock of the simulated microscope: a start and one minute an exposure, only so that files can be sorted by time.
-_CLOCK_START = datetime.fromisoformat("2025-01-01T00:00:00")
-_CLOCK_STEP = timedelta(minutes=1)
 _COLORS = (
     (0, 158, 115, 255),
     (204, 121, 167, 255),
@@ -74,11 +71,13 @@ def image(
 
     Notes
     -----
-    Linear weak-phase imaging: contrast = 2 σ V · CTF, each molecule at the defocus of its own height, damped by the
-    radiation damage of the middle of its frame, plus the phase noise of ice at its own heights; intensity = dose ·
-    (1 + contrast) · exp(−thickness / (mean free path · cos tilt)), times a flat DQE; Poisson counts. Left out:
-    multiple and quadratic scattering (a 20S proteasome on end shifts the phase by about 0.3 rad), depth within a
-    molecule, the detector's MTF, astigmatism, beam tilt, coherence envelopes, local motion and coincidence loss.
+    Linear weak-phase imaging: contrast = 2 σ V · CTF, each molecule at the defocus of its own height, lipids and other
+    points each at theirs, damped by the radiation damage of the middle of its frame, by coherence envelopes and by
+    the camera's MTF, plus the phase noise of ice at its own heights; intensity = dose · (1 + contrast) ·
+    exp(−path / mean free path), less what gold or carbon absorb beyond the ice they displace and what a grid bar
+    hides, times a flat DQE; Poisson counts, less coincidence loss. ``propagation = "multislice"`` adds what multiple
+    and quadratic scattering change at the middle of each movie. Left out: depth within a molecule, beam tilt, and the
+    energy filter's own aberrations.
     """
     _check(specimen, structures, params)
     species = [name for name in structures if any(m.species == name for m in specimen.molecules)]
@@ -89,7 +88,6 @@ def image(
         )
         progress.step("preparing molecules", done + 1, len(species))
     conditions = draw_conditions(params, specimen.run, seed)
-    gain_yx = draw_gain(params.frame_shape_yx, params.gain_spread, seed)
     canvas = canvas_of(params)
     scene = Scene(
         specimen=specimen,
@@ -97,20 +95,13 @@ def image(
         conditions=conditions,
         params=params,
         canvas=canvas,
-        inverse_gain_yx=np.reciprocal(gain_yx),
-        hot_pixels=draw_hot_pixels(params.frame_shape_yx, params.hot_pixel_fraction, specimen.run, seed),
+        camera=draw_camera(params, specimen.run, seed),
         seed=seed,
         workers=resources.workers,
         memory_gib=0.25 * resources.memory_gib,
     )
-    movies = MovieSet(
-        run=specimen.run,
-        movies=tuple(_movie(scene, tilt) for tilt in range(conditions.geometry.n_tilts)),
-        pixel_size_angstrom=params.pixel_size_angstrom,
-        gain_yx=InMemory(gain_yx),
-        nominal_tilt_axis_deg=params.tilt_axis_deg,
-        optics=params.optics,
-    )
+    frames = [RenderedFrames(scene, view) for view in range(conditions.geometry.n_tilts)]
+    movies = recorded_movies(specimen.run, params, conditions, scene.camera, frames)
     return movies, _truth(specimen, structures, conditions, params)
 
 
@@ -127,21 +118,6 @@ def _check(specimen: Specimen, structures: Mapping[str, Structure], params: Micr
             f"{specimen.run}: the views need a specimen of at least {needed[0]:.0f} x {needed[1]:.0f} Å (x, y), "
             f"this one has {x:.0f} x {y:.0f} Å; pack a larger one or take smaller frames"
         )
-
-
-def _movie(scene: Scene, tilt: int) -> Movie:
-    params, conditions = scene.params, scene.conditions
-    order = int(conditions.acquisition_order[tilt])
-    return Movie(
-        name=conditions.names[tilt],
-        frames_tyx=RenderedFrames(scene, tilt),
-        nominal_tilt_deg=float(conditions.nominal_tilt_deg[tilt]),
-        acquisition_order=order,
-        dose_e_per_angstrom2=params.dose_per_tilt_e_per_angstrom2,
-        dose_before_e_per_angstrom2=order * params.dose_per_tilt_e_per_angstrom2,
-        nominal_defocus_angstrom=params.defocus_angstrom,
-        acquired_at=(_CLOCK_START + order * _CLOCK_STEP).isoformat(),
-    )
 
 
 def _truth(

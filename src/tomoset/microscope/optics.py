@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoset.microscope.beads import BeadModel, project_beads
 from tomoset.microscope.field import Canvas
 from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.planes import PlaneSum
@@ -20,6 +21,8 @@ __all__ = ["FINEST_ANGSTROM", "largest_frequency", "matter_spectrum", "signal_fi
 # Finer detail hardly outlives the first exposure (critical dose 5 e⁻/Å²).
 FINEST_ANGSTROM = 4.0
 _COPIES_AT_ONCE = 256
+_BLOCK_PIXELS = 64
+_LOOKUPS_PER_BEAD = 5.0  # a sample of a slice takes about five times as long as a bead: both were timed
 
 Floats = NDArray[np.float64]
 Spectrum = NDArray[np.complex64]
@@ -48,21 +51,24 @@ def signal_filter(frequency_per_angstrom: Floats, view: View, params: Microscope
 
 
 class _Placed:
-    """Copies of one species that touch the canvas in one view."""
+    """Copies of one species that touch the canvas in one view, neighbours in the image following each other."""
 
-    __slots__ = ("corners_yx", "heights", "molecule", "offsets_xy", "rotations")
+    __slots__ = ("beads", "corners_yx", "heights", "molecule", "offsets_xy", "rotations")
 
     def __init__(self, copies: Molecules, molecule: MoleculeTransform, view: View, canvas: Canvas) -> None:
         self.molecule = molecule
-        n = molecule.box_pixels
+        self.beads = _beads_if_faster(molecule)
+        n = molecule.box_pixels if self.beads is None else self.beads.box_pixels(molecule.pixel_size_angstrom)
         position, heights = view.place(copies.positions_angstrom_xyz, canvas)
         centre = np.rint(position).astype(np.int64)
         corners = centre[:, ::-1] - n // 2
-        inside = np.all((corners > -n) & (corners < np.array(canvas.shape_yx)), axis=1)
-        self.corners_yx = corners[inside]
-        self.offsets_xy = (position - centre)[inside]
-        self.heights = heights[inside]
-        self.rotations = view.image_from_specimen @ copies.rotations[inside]
+        inside = np.flatnonzero(np.all((corners > -n) & (corners < np.array(canvas.shape_yx)), axis=1))
+        # Rows of blocks, so that the part of the planes that is worked on stays in the cache.
+        chosen = inside[np.lexsort((corners[inside, 1], corners[inside, 0] // _BLOCK_PIXELS))]
+        self.corners_yx = corners[chosen]
+        self.offsets_xy = (position - centre)[chosen]
+        self.heights = heights[chosen]
+        self.rotations = view.image_from_specimen @ copies.rotations[chosen]
 
     def stamp(self, planes_hyx: NDArray[np.float32], weights: NDArray[np.float32]) -> None:
         """Add all copies to the planes."""
@@ -70,8 +76,23 @@ class _Placed:
 
         for first in range(0, len(self.heights), _COPIES_AT_ONCE):
             some = slice(first, first + _COPIES_AT_ONCE)
-            patches = project_molecules(self.molecule, self.rotations[some], self.offsets_xy[some])
+            patches = self._project(some)
             _kernels.stamp_patches(planes_hyx, patches, self.corners_yx[some], np.ascontiguousarray(weights[some]))
+
+    def _project(self, some: slice) -> NDArray[np.float32]:
+        if self.beads is None:
+            return project_molecules(self.molecule, self.rotations[some], self.offsets_xy[some])
+        pixel = self.molecule.pixel_size_angstrom
+        return project_beads(self.beads, pixel, self.rotations[some], self.offsets_xy[some])
+
+
+def _beads_if_faster(molecule: MoleculeTransform) -> BeadModel | None:
+    """Return the molecule as beads where the pixels resolve them and splatting them takes less time than a slice."""
+    beads, pixel = molecule.beads, molecule.pixel_size_angstrom
+    if beads is None or not beads.fits(pixel):
+        return None
+    looked_up = 0.5 * math.pi * (molecule.band_per_angstrom * molecule.box_pixels * pixel) ** 2
+    return beads if len(beads.strengths_volt_angstrom3) < _LOOKUPS_PER_BEAD * looked_up else None
 
 
 def matter_spectrum(
@@ -117,8 +138,6 @@ def matter_spectrum(
     centre, each scatterer at its own. All heights share a few planes (:mod:`tomoset.microscope.heights`), so that
     the number of transforms does not grow with the number of molecules.
     """
-    from scipy.fft import rfft2
-
     shape_yx = canvas.shape_yx
     largest = min(frequency_per_angstrom or math.inf, largest_frequency(canvas))
     placed = [
@@ -126,12 +145,29 @@ def matter_spectrum(
         for copies in molecules
     ]
     clouds = [Cloud.seen(points, view, canvas) for points in scatterers]
-    matter = [one for one in (*placed, *clouds) if len(one.heights)]
-    if not matter:
+    placed = [species for species in placed if len(species.heights)]
+    clouds = [cloud for cloud in clouds if len(cloud.heights)]
+    occupied = [species.heights for species in placed] + [cloud.heights for cloud in clouds]
+    if not occupied:
         return np.zeros((shape_yx[0], shape_yx[1] // 2 + 1), dtype=np.complex64)
-    heights = (min(float(one.heights.min()) for one in matter), max(float(one.heights.max()) for one in matter))
+    heights = (min(float(some.min()) for some in occupied), max(float(some.max()) for some in occupied))
     total = PlaneSum.empty(canvas, heights, largest, params.voltage_kv)
-    basis = total.basis
+    if placed:
+        _stamp(placed, total, memory_gib=memory_gib, workers=workers)
+    for spread in sorted({cloud.spread_angstrom for cloud in clouds}):
+        some = [cloud for cloud in clouds if cloud.spread_angstrom == spread]
+        splat_clouds(some, total, memory_gib=memory_gib, workers=workers)
+    k = total.squared_frequency_table()
+    sigma = interaction_parameter_per_volt_angstrom(params.voltage_kv)
+    dimming = (2 * sigma * signal_filter(k, view, params)).astype(np.float32)
+    return total.through_lens(view, params, dimming)
+
+
+def _stamp(placed: list[_Placed], total: PlaneSum, *, memory_gib: float, workers: int) -> None:
+    """Add molecules to a sum of planes."""
+    from scipy.fft import rfft2
+
+    basis, shape_yx = total.basis, total.canvas.shape_yx
     at_once = max(1, int(memory_gib * 2**30 / (4 * math.prod(shape_yx))))
     for first in range(0, basis.rank, at_once):
         chosen = slice(first, min(first + at_once, basis.rank))
@@ -140,10 +176,3 @@ def matter_spectrum(
             species.stamp(planes_hyx, basis.weights(species.heights)[:, chosen])
         for offset, plane_yx in enumerate(planes_hyx):
             total.add(rfft2(plane_yx, workers=workers), first + offset)
-    for spread in sorted({cloud.spread_angstrom for cloud in clouds}):
-        some = [cloud for cloud in clouds if cloud.spread_angstrom == spread]
-        splat_clouds(some, total, memory_gib=memory_gib, workers=workers)
-    k = total.squared_frequency_table()
-    sigma = interaction_parameter_per_volt_angstrom(params.voltage_kv)
-    dimming = (2 * sigma * signal_filter(k, view, params)).astype(np.float32)
-    return total.through_lens(view, params, dimming)

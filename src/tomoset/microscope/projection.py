@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoset.microscope.beads import BeadModel, bead_model
 from tomoset.structures import Structure, potential_map
 from tomoset.structures.potential import SPREAD_PER_RESOLUTION
 
@@ -48,6 +49,8 @@ class MoleculeTransform:
         Of the molecule's points: its transform falls at least as fast as theirs.
     pixel_size_angstrom : float
         Of the patches.
+    beads : BeadModel or None
+        The molecule as points of one width.
     """
 
     lattice_zyx: NDArray[np.complex64]
@@ -58,6 +61,7 @@ class MoleculeTransform:
     widening_angstrom: float
     finest_spread_angstrom: float
     pixel_size_angstrom: float
+    beads: BeadModel | None = None
 
     @property
     def box_pixels(self) -> int:
@@ -165,6 +169,7 @@ def transform_molecule(
         widening_angstrom=widening,
         finest_spread_angstrom=finest_spread,
         pixel_size_angstrom=pixel_size_angstrom,
+        beads=bead_model(structure),
     )
 
 
