@@ -14,6 +14,7 @@ from tomoset.specimen.methods import methods_text
 from tomoset.specimen.packing import PackingBox
 from tomoset.specimen.params import SpecimenParams
 from tomoset.specimen.poses import scatterer_radius_angstrom, solid_points
+from tomoset.specimen.proteomics import proteome_components
 from tomoset.specimen.requirements import RequiredSpecies, required_species
 
 STAGE_VERSION = "1"
@@ -35,6 +36,7 @@ __all__ = [
     "make_specimen",
     "methods_text",
     "mg_per_ml_from_copies",
+    "proteome_components",
     "required_species",
     "scatterer_radius_angstrom",
     "solid_points",

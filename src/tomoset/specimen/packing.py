@@ -126,10 +126,10 @@ class PackingBox:
         stop_z, stop_y, stop_b = z + bits_zyb.shape[0], y + bits_zyb.shape[1], x // 8 + bits_zyb.shape[2]
         if min(x, y) < 0 or x % 8 or stop_y > self.shape_zyx[1] or x + nx > self.shape_zyx[2]:
             return int(_kernels.merge(self.bits_zyb, self.shape_zyx[2], bits_zyb, nx, first_zyx))
-        newly = 0
-        for own_yb, other_yb in zip(self.bits_zyb[z:stop_z, y:stop_y, x // 8 : stop_b], bits_zyb, strict=True):
-            newly += int(np.bitwise_count(other_yb & ~own_yb).sum(dtype=np.int64))
-            own_yb |= other_yb
+        newly, own_zyb = 0, self.bits_zyb[z:stop_z, y:stop_y, x // 8 : stop_b]
+        for layer, other_yb in enumerate(bits_zyb):
+            newly += int(np.bitwise_count(other_yb & ~own_zyb[layer]).sum(dtype=np.int64))
+            own_zyb[layer] |= other_yb
         return newly
 
     def _window(self, region: Region, *, outside: bool, margin: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -66,6 +66,8 @@ class Body:
         Lipids, peptidoglycan, nucleic acid.
     components : tuple of Component
         What it was asked to hold, in its compartments and membranes.
+    share : float
+        Part of its volume that lies within the slab.
     """
 
     kind: str
@@ -77,3 +79,4 @@ class Body:
     filaments: tuple[Filament, ...] = ()
     scatterers: tuple[Scatterers, ...] = field(default=())
     components: tuple[Component, ...] = ()
+    share: float = 1.0
