@@ -74,8 +74,9 @@ def read_density(
     PixelSizeError
         If the map has no voxel size, voxels that are not cubic, or voxels as large as the molecule.
     ParameterError
-        If neither threshold nor mass is given, they do not fit one another, nothing lies above the threshold, the threshold lies within the
-        solvent, the contrast is the other way round, or the molecule does not have the symmetry.
+        If neither threshold nor mass is given, they do not fit one another, nothing lies above the threshold, the
+        threshold lies within the solvent, the contrast is the other way round, or the molecule does not have the
+        symmetry.
     """
     path = Path(path)
     point_group(symmetry)
