@@ -38,6 +38,7 @@ def recorded_movies(
     MovieSet
         Ascending tilt. A missing view has no movie, but its dose counts in that before later ones.
     """
+    dead_yx = np.stack(np.unravel_index(camera.dead_pixels, params.frame_shape_yx), axis=1)
     return MovieSet(
         run=run,
         movies=tuple(_movie(run, params, conditions, view, source) for view, source in enumerate(frames)),
@@ -45,7 +46,7 @@ def recorded_movies(
         gain_yx=InMemory(camera.gain_yx),
         nominal_tilt_axis_deg=params.tilt_axis_deg,
         optics=params.optics,
-        defect_pixels_yx=np.stack(np.unravel_index(camera.dead_pixels, params.frame_shape_yx), axis=1),
+        defect_pixels_yx=dead_yx if params.dead_pixel_fraction else None,
     )
 
 

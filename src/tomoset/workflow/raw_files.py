@@ -109,7 +109,8 @@ def write_raw(folder: Path, movies: MovieSet, resources: Resources, progress: Pr
 
 def _statistics(frames_tyx: NDArray[Any]) -> CountStatistics:
     """Of the sum of a movie's frames, which is what the microscope shows."""
-    total_yx = frames_tyx.sum(axis=0, dtype=np.float32)
+    fits = frames_tyx.dtype == np.uint8 and len(frames_tyx) <= 257  # 257 · 255 is the largest number of two bytes
+    total_yx = frames_tyx.sum(axis=0, dtype=np.uint16 if fits else np.float32)
     return CountStatistics(
         least=float(total_yx.min()), greatest=float(total_yx.max()), mean=float(total_yx.mean(dtype=np.float64))
     )
