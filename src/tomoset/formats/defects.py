@@ -1,4 +1,4 @@
-"""Lists of a camera's defects, as SerialEM writes them beside frames and IMOD, MotionCor and Warp read them.
+"""Lists of a camera's defects, as SerialEM writes them beside frames and IMOD reads them.
 
 A text file: a key and its whole numbers on each line. ``CameraSizeX`` and ``CameraSizeY``; ``BadPixels x y x y …``;
 ``BadColumns x …``; ``BadRows y …``; ``PartialBadColumn x width first last``; ``PartialBadRow y height first last``.
