@@ -17,8 +17,10 @@ from tomoset.specimen.shapes import Ripples, Shape, random_ripples
 
 __all__ = ["CELL_KINDS", "CellKind", "CellParams", "draft_cells"]
 
-# Braun's lipoprotein, 83 Å long, hangs the wall below the outer membrane's inner leaflet.
-PEPTIDOGLYCAN_DEPTH_ANGSTROM = 95.0
+# Braun's lipoprotein, 83 Å long, hangs the wall below the outer membrane: 95 Å from mid-surface to middle in a
+# periplasm of 180 Å, less where there is less room.
+PEPTIDOGLYCAN_DEPTH_ANGSTROM, PEPTIDOGLYCAN_DEPTH_OF_PERIPLASM = 95.0, 0.53
+LEAST_PERIPLASM_ANGSTROM = 140.0
 INNER_RIPPLE_RMS_ANGSTROM = 6.0
 NUCLEOID_RIPPLE = 0.2  # root mean square, of the room between nucleoid and membrane or axis
 LEAST_NUCLEOID = 0.1  # radius of the smallest one, of the cell's
@@ -94,7 +96,7 @@ class CellParams:
     deformation : float
         Root mean square of the undulation, as a share of the radius; 0 to 0.08.
     periplasm_angstrom : float
-        Distance between the mid-surfaces of outer and inner membrane, Å; 100 to 400.
+        Distance between the mid-surfaces of outer and inner membrane, Å; 140 (10 nm between the lipids) to 400.
     peptidoglycan : bool
         Whether the periplasm holds the wall.
     genome_base_pairs : int, optional
@@ -131,9 +133,10 @@ class CellParams:
         self._check_sizes()
         if not 0 <= self.deformation <= 0.08:
             raise ParameterError(f"{self.kind}: expected a deformation of 0 to 0.08, found {self.deformation:g}")
-        if not 100 <= self.periplasm_angstrom <= 400:
+        if not LEAST_PERIPLASM_ANGSTROM <= self.periplasm_angstrom <= 400:
             raise ParameterError(
-                f"{self.kind}: expected a periplasm of 100 to 400 Å, found {self.periplasm_angstrom:g} Å"
+                f"{self.kind}: expected a periplasm of {LEAST_PERIPLASM_ANGSTROM:g} to 400 Å from one membrane's "
+                f"middle to the other's, found {self.periplasm_angstrom:g} Å"
             )
         if self.genome_base_pairs is not None and self.genome_base_pairs < 0:
             raise ParameterError(f"{self.kind}: expected base pairs of zero or more, found {self.genome_base_pairs}")
@@ -186,6 +189,11 @@ class CellParams:
         """Share of the nucleoid; none without DNA."""
         share = CELL_KINDS[self.kind].nucleoid_fraction if self.nucleoid_fraction is None else self.nucleoid_fraction
         return share if self.base_pairs else 0.0
+
+    @property
+    def wall_depth_angstrom(self) -> float:
+        """Depth of the wall's middle below the outer membrane's mid-surface."""
+        return min(PEPTIDOGLYCAN_DEPTH_ANGSTROM, PEPTIDOGLYCAN_DEPTH_OF_PERIPLASM * self.periplasm_angstrom)
 
     @property
     def compartments(self) -> tuple[str, ...]:
@@ -271,12 +279,14 @@ def _compartments(
         outer = skins[0]
         kept_out = within(inner.shape, inner.gap_angstrom)
         space = between(within(outer.shape, -outer.gap_angstrom), kept_out)
-        regions["periplasm"] = between(space, _wall(outer)) if params.peptidoglycan else space
+        regions["periplasm"] = (
+            between(space, _wall(outer, params.wall_depth_angstrom)) if params.peptidoglycan else space
+        )
     return regions
 
 
-def _wall(outer: Skin) -> Region:
-    above, below = (sign * THICKNESS_ANGSTROM / 2 - PEPTIDOGLYCAN_DEPTH_ANGSTROM for sign in (1, -1))
+def _wall(outer: Skin, depth_angstrom: float) -> Region:
+    above, below = (sign * THICKNESS_ANGSTROM / 2 - depth_angstrom for sign in (1, -1))
     return between(within(outer.shape, above), within(outer.shape, below))
 
 
@@ -286,7 +296,7 @@ def _contents(
     scatterers: list[Scatterers] = []
     filaments: list[Filament] = []
     if len(skins) > 1 and params.peptidoglycan:
-        scatterers.append(make_peptidoglycan(skins[0].shape.inset(PEPTIDOGLYCAN_DEPTH_ANGSTROM), rng=rng))
+        scatterers.append(make_peptidoglycan(skins[0].shape.inset(params.wall_depth_angstrom), rng=rng))
     if params.base_pairs:
         from tomoset.specimen.nucleic_acid import make_dna
 

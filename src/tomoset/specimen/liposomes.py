@@ -153,8 +153,7 @@ def _draft_liposome(params: LiposomeParams, diameter: float, rng: np.random.Gene
     skins = [Skin(name="liposome", shape=shape, profile=PHOSPHOLIPID)]
     for _ in range(1, lamellae):
         spacing = float(rng.uniform(*params.lamella_spacing_angstrom))
-        left = skins[-1].shape.radius_angstrom - spacing - skins[-1].shape.ripples.largest_angstrom
-        if left < SMALLEST_DIAMETER_ANGSTROM / 2:
+        if skins[-1].shape.reach_angstrom[0] - spacing < SMALLEST_DIAMETER_ANGSTROM / 2:
             break
         inner = skins[-1].shape.inset(spacing, random_ripples(RIPPLE_OF_INNER_LAMELLAE * spacing, rng))
         skins.append(Skin(name="liposome", shape=inner, profile=PHOSPHOLIPID))

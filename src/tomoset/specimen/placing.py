@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 
 TRIES = 400
 LARGEST_LIFT_DEG = 4.0  # of an elongated cell's axis out of the plane of the ice
+SIDESTEP_ANGSTROM = 5.0  # how much farther a cell moves from the middle each time that something is in its way
 GAP_BETWEEN_BODIES_ANGSTROM = 40.0
 
 
@@ -59,23 +60,23 @@ def find_place(
         If the ice is too thin for it, or there is no free room.
     """
     surface, inner = _probes(draft, clearance_angstrom)
-    walls = _Walls(box, ice)
-    thinnest, fitted = np.inf, False
+    walls = _Walls(box, ice, size_angstrom_xyz[2])
+    free_xy = None if central else np.asarray(size_angstrom_xyz[:2]) / 2
+    thinnest, blocked = np.inf, 0
     for attempt in range(TRIES):
         rotation = _turn(draft, 1 - (attempt + 1) / TRIES, rng)
         turned = surface @ rotation.T
         lower, upper = turned.min(axis=0), turned.max(axis=0)
         thinnest = min(thinnest, float(upper[2] - lower[2]))
-        free_xy = None if central else np.asarray(size_angstrom_xyz[:2]) / 2
-        centre = _draw_centre(lower, upper, walls, free_xy, attempt, rng)
+        centre = _draw_centre(lower, upper, walls, free_xy, blocked * SIDESTEP_ANGSTROM, rng)
         if centre is None or not walls.hold(turned + centre):
             continue
-        fitted = True
+        blocked += 1
         placed = draft.placed(centre, rotation)
         points = np.concatenate([turned, inner @ rotation.T]) + centre
         if box.are_free(points) and not any(_touch(points, other) for other in others):
             return placed
-    if not fitted:
+    if not blocked:
         raise PackingError(_too_thin(draft, thinnest, size_angstrom_xyz, walls))
     raise PackingError(
         f"{draft.kind}: expected free room {thinnest:.0f} Å across in the ice, found none in {TRIES} tries; ask for "
@@ -84,9 +85,10 @@ def find_place(
 
 
 class _Walls:
-    """Where the ice ends, and the packing box."""
+    """Where the ice ends that atoms may be in."""
 
-    def __init__(self, box: PackingBox, ice: IceLayer | None) -> None:
+    def __init__(self, box: PackingBox, ice: IceLayer | None, thickness_angstrom: float) -> None:
+        self.margin = (thickness_angstrom - box.shape_zyx[0] * box.voxel_angstrom) / 2
         self.half = box.shape_zyx[0] * box.voxel_angstrom / 2 - box.voxel_angstrom  # all probes in whole voxels
         self.ice = ice
 
@@ -96,7 +98,7 @@ class _Walls:
         if self.ice is None:
             return -limit, limit
         bottom, top = surfaces_at(self.ice, xy_angstrom)
-        return np.maximum(bottom, -limit), np.minimum(top, limit)
+        return np.maximum(bottom + self.margin, -limit), np.minimum(top - self.margin, limit)
 
     def hold(self, points_angstrom_xyz: Floats) -> bool:
         """Whether points lie between the walls."""
@@ -133,13 +135,12 @@ def _draw_centre(
     upper: Floats,
     walls: _Walls,
     half_xy: Floats | None,
-    attempt: int,
+    aside_angstrom: float,
     rng: np.random.Generator,
 ) -> Floats | None:
     """Where to put the origin, or None for want of ice; without ``half_xy`` the middle goes near (0, 0)."""
     if half_xy is None:
-        aside = 1500.0 * max(attempt / TRIES - 0.1, 0.0)
-        xy = aside * rng.standard_normal(2) - (lower + upper)[:2] / 2
+        xy = aside_angstrom * rng.standard_normal(2) - (lower + upper)[:2] / 2
     else:
         low, high = -half_xy - lower[:2], half_xy - upper[:2]
         if (low > high).any():
@@ -157,11 +158,11 @@ def _touch(points_angstrom_xyz: Floats, other: Draft) -> bool:
 
 
 def _too_thin(draft: Draft, thickness: float, size: tuple[float, float, float], walls: _Walls) -> str:
-    margins = size[2] - 2 * walls.half
     bottom, top = walls.at(np.zeros((1, 2)))
-    found = f"{float(top[0] - bottom[0]) + margins:.0f} Å at the centre of {size[0]:.0f} x {size[1]:.0f} Å"
+    found = float(top[0] - bottom[0])
+    needed = np.ceil((thickness + size[2] - found) / 100) * 100
     return (
-        f"{draft.kind}: expected ice of at least {thickness + margins:.0f} Å for a body {thickness:.0f} Å thick (with "
-        f"its clearance) and a field wider than it, found {found}; set specimen.thickness_angstrom to "
-        f"{np.ceil((thickness + margins) / 100) * 100:.0f} or more, or ask for a smaller diameter"
+        f"{draft.kind}: expected {thickness:.0f} Å of ice between its margins for a body that thick (with its gaps) "
+        f"and a field wider than it, found {found:.0f} Å at the centre of {size[0]:.0f} x {size[1]:.0f} Å; set "
+        f"specimen.thickness_angstrom to {needed:.0f} or more, or ask for a smaller diameter"
     )

@@ -49,11 +49,6 @@ class Ripples:
             np.concatenate([self.amplitudes_angstrom, other.amplitudes_angstrom]),
         )
 
-    @property
-    def largest_angstrom(self) -> float:
-        """Bound of the undulation, Å."""
-        return float(np.abs(self.amplitudes_angstrom).sum())
-
 
 NO_RIPPLES = Ripples(np.empty((0, 3)), np.empty(0, dtype=np.int64), np.empty(0))
 
@@ -94,18 +89,23 @@ class Shape:
 
     def __post_init__(self) -> None:
         """Refuse surfaces that meet themselves."""
-        ripple = _ripple_of(_even_directions(CHECKED_DIRECTIONS), self.ripples)
-        least, most = self.radius_angstrom + float(ripple.min()), self.radius_angstrom + float(ripple.max())
+        least, most = self.reach_angstrom
         if not least > 0:
             raise ParameterError(
                 f"expected a radius larger than its undulation, found {self.radius_angstrom:g} Å undulated by "
-                f"{-float(ripple.min()):g} Å; take a larger body, a thinner envelope or less deformation"
+                f"{self.radius_angstrom - least:g} Å; take a larger body, a thinner envelope or less deformation"
             )
         if not 0 <= self.bend_rad <= np.pi or (self.bend_rad > 0 and self.length_angstrom / self.bend_rad <= most):
             raise ParameterError(
                 f"expected an axis bent less sharply than the body is wide ({most:g} Å), found {self.length_angstrom:g}"
                 f" Å of it turning through {np.rad2deg(self.bend_rad):g}°; make the body longer, thinner or straighter"
             )
+
+    @property
+    def reach_angstrom(self) -> tuple[float, float]:
+        """Least and largest distance of the surface from the axis."""
+        ripple = _ripple_of(_even_directions(CHECKED_DIRECTIONS), self.ripples)
+        return self.radius_angstrom + float(ripple.min()), self.radius_angstrom + float(ripple.max())
 
     @staticmethod
     def sphere(radius_angstrom: float, ripples: Ripples = NO_RIPPLES) -> "Shape":
