@@ -7,6 +7,7 @@ import types
 import typing
 from dataclasses import dataclass, field
 from importlib import resources as package_resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from tomoset.motion import MotionParams
 from tomoset.reconstruction import ReconstructionParams
 from tomoset.specimen import SpecimenParams, required_species
 from tomoset.structures import BUILT_IN_NAMES, built_in_symmetry
+from tomoset.workflow.proteomes import expand_proteomes
 
 __all__ = ["ObjectSpec", "Recipe", "built_in_recipes", "load_recipe", "read_recipe", "read_recipe_file", "recipe_text"]
 
@@ -202,8 +204,9 @@ def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
         If a key is unknown, or a value has the wrong type or range.
     """
     if name_or_path in built_in_recipes():
-        text = (package_resources.files("tomoset.workflow") / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
-        return read_recipe(text, overrides, origin=f"recipe {name_or_path}")
+        folder = package_resources.files("tomoset.workflow") / "recipes"
+        text = (folder / f"{name_or_path}.toml").read_text("utf-8")
+        return read_recipe(text, overrides, origin=f"recipe {name_or_path}", folder=folder)
     path = Path(name_or_path)
     if not path.is_file():
         raise InputMissingError(
@@ -215,15 +218,22 @@ def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
 
 def read_recipe_file(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read and check the recipe in a TOML file; errors as :func:`read_recipe`."""
+    return read_recipe(_utf8(path, "TOML"), overrides, origin=path.name, folder=path.parent)
+
+
+def _utf8(path: Traversable, kind: str) -> str:
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: expected TOML in UTF-8, found {error}; save it as UTF-8 text") from error
-    return read_recipe(text, overrides, origin=path.name)
+        raise RecipeError(f"{path}: expected {kind} in UTF-8, found {error}; save it as UTF-8 text") from error
+    except OSError as error:
+        raise InputMissingError(f"{path}: expected {kind}, found none ({error.strerror}); check its path") from error
 
 
-def read_recipe(text: str, overrides: tuple[str, ...] = (), *, origin: str = "recipe") -> Recipe:
-    """Parse and check a recipe; unknown keys are refused."""
+def read_recipe(
+    text: str, overrides: tuple[str, ...] = (), *, origin: str = "recipe", folder: Traversable | None = None
+) -> Recipe:
+    """Parse and check a recipe; unknown keys are refused. Tables that it names are read from ``folder``."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -233,6 +243,8 @@ def read_recipe(text: str, overrides: tuple[str, ...] = (), *, origin: str = "re
     _choose_scale(table, overrides, origin)
     for override in overrides:
         _override(table, override)
+    beside = Path() if folder is None else folder
+    expand_proteomes(table, lambda name: _utf8(beside / name, "a proteomics table"), origin)
     _refuse_unknown_keys(table, Recipe, origin, ())
     try:
         return TypeAdapter(Recipe).validate_python(table)
