@@ -91,7 +91,7 @@ class Scene:
             self.view(tilt),
             self.params,
             self.canvas,
-            dose_before_e_per_angstrom2=self._dose(tilt, 0),
+            doses_e_per_angstrom2=(self._dose(tilt, 0), self._dose(tilt, 0.5 * (self.params.n_frames - 1))),
             blocked_half_plane=self.conditions.blocked_half_plane[tilt],
             rng=stream(self.seed, "image", self.specimen.run, self.conditions.keys[tilt], "ice"),
             memory_gib=self.memory_gib,
@@ -204,7 +204,7 @@ class Scene:
         counts_yx.reshape(-1)[where] = np.minimum(hot, 255)
         return counts_yx
 
-    def _dose(self, tilt: int, frame: int) -> float:
+    def _dose(self, tilt: int, frame: float) -> float:
         """Dose received at the middle of a frame, e⁻/Å²."""
         per_tilt = self.params.dose_per_tilt_e_per_angstrom2
         return per_tilt * (float(self.conditions.acquisition_order[tilt]) + (frame + 0.5) / self.params.n_frames)

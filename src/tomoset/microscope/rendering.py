@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.microscope.field import Canvas
 from tomoset.microscope.ice import blend_weights, ice_path, ice_spectrum
+from tomoset.microscope.multislice import beyond_linear
 from tomoset.microscope.optics import largest_frequency, matter_spectrum
 from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.projection import MoleculeTransform
@@ -79,7 +81,7 @@ def render_view(
     params: MicroscopeParams,
     canvas: Canvas,
     *,
-    dose_before_e_per_angstrom2: float,
+    doses_e_per_angstrom2: tuple[float, float],
     blocked_half_plane: Floats,
     rng: np.random.Generator,
     memory_gib: float,
@@ -94,8 +96,8 @@ def render_view(
     view : View
     canvas : Canvas
         Of magnification 1.
-    dose_before_e_per_angstrom2 : float
-        Received at the middle of the first frame.
+    doses_e_per_angstrom2 : tuple of float
+        Received at the middle of the first frame, and at the middle of the movie.
     blocked_half_plane : (3,) array of float64
         See ``Conditions``.
     rng : numpy.random.Generator
@@ -106,44 +108,77 @@ def render_view(
         Threads of the Fourier transforms.
     """
     canvas = canvas.magnified(view.magnification)
-    largest = largest_frequency(canvas)
-    spreads = {transforms[copies.species].finest_spread_angstrom for copies in specimen.molecules}
-    spreads |= {points.spread_angstrom for points in specimen.scatterers if points.fades}
-    band = max(
-        (surviving_frequency(s, dose_before_e_per_angstrom2, largest, params.voltage_kv) for s in spreads), default=0.0
-    )
-    fading_canvas = canvas.resolving(band)
-    fading = matter_spectrum(
-        specimen.molecules, transforms, view, params, fading_canvas,
-        scatterers=tuple(points for points in specimen.scatterers if points.fades),
-        frequency_per_angstrom=band or None, memory_gib=memory_gib, workers=workers,
-    )  # fmt: skip
-    fading *= np.float32(fading_canvas.coarseness**2)
+    work = _Work(specimen, transforms, view, params, memory_gib, workers)
+    fading, fading_canvas = _fading(work, canvas, doses_e_per_angstrom2[0])
     path = ice_path(specimen, view, canvas)
     shares = blend_weights(
         params.n_frames, params.dose_per_tilt_e_per_angstrom2, params.ice_correlation_dose_e_per_angstrom2
     )
     steady = [ice_spectrum(view, path, params, canvas, rng, workers=workers) for _ in shares]
-    lasting = tuple(points for points in specimen.scatterers if not points.fades)
-    if lasting:
-        shares = np.concatenate([shares, np.ones((1, params.n_frames), dtype=np.float32)])
-        steady.append(
-            matter_spectrum((), {}, view, params, canvas, scatterers=lasting, memory_gib=memory_gib, workers=workers)
-        )
+    steady += _same_in_all_frames(work, canvas, doses_e_per_angstrom2[1])
+    always = np.ones((len(steady) - len(shares), params.n_frames), dtype=np.float32)
     transmission, ice_yx = path.transmission(params.mean_free_path_angstrom)
-    clouds = [
-        Cloud.seen(points, view, canvas) for points in specimen.scatterers if points.absorptions_angstrom2 is not None
-    ]
-    absorbed_yx = absorbance(clouds, canvas, workers=workers)
+    absorbing = [points for points in specimen.scatterers if points.absorptions_angstrom2 is not None]
+    absorbed_yx = absorbance([Cloud.seen(points, view, canvas) for points in absorbing], canvas, workers=workers)
     return RenderedView(
         canvas=canvas,
         fading_canvas=fading_canvas,
         fading=fading,
         steady=np.stack(steady),
-        shares=shares,
+        shares=np.concatenate([shares, always]),
         transmission=transmission,
         attenuation_yx=_attenuation(ice_yx, absorbed_yx, bar_shadow(blocked_half_plane, canvas)),
     )
+
+
+class _Work(NamedTuple):
+    specimen: Specimen
+    transforms: Mapping[str, MoleculeTransform]
+    view: View
+    params: MicroscopeParams
+    memory_gib: float
+    workers: int
+
+
+def _fading(work: _Work, canvas: Canvas, dose_before: float) -> tuple[Spectrum, Canvas]:
+    """Contrast of undamaged matter that fades, on the coarsest canvas that resolves what a dose has left of it."""
+    specimen, params = work.specimen, work.params
+    some = tuple(points for points in specimen.scatterers if points.fades)
+    spreads = {work.transforms[copies.species].finest_spread_angstrom for copies in specimen.molecules}
+    spreads |= {points.spread_angstrom for points in some}
+    largest = largest_frequency(canvas)
+    band = max((surviving_frequency(s, dose_before, largest, params.voltage_kv) for s in spreads), default=0.0)
+    coarse = canvas.resolving(band)
+    fading = matter_spectrum(
+        specimen.molecules,
+        work.transforms,
+        work.view,
+        params,
+        coarse,
+        scatterers=some,
+        frequency_per_angstrom=band or None,
+        memory_gib=work.memory_gib,
+        workers=work.workers,
+    )
+    fading *= np.float32((coarse.coarseness / canvas.coarseness) ** 2)
+    return fading, coarse
+
+
+def _same_in_all_frames(work: _Work, canvas: Canvas, dose: float) -> list[Spectrum]:
+    """Contrast of matter that does not fade, and what the electron wave adds to the linear image."""
+    specimen, options = work.specimen, {"workers": work.workers}
+    lasting = tuple(points for points in specimen.scatterers if not points.fades)
+    spectra = []
+    if lasting:
+        spectra.append(
+            matter_spectrum(
+                (), {}, work.view, work.params, canvas, scatterers=lasting, memory_gib=work.memory_gib, **options
+            )
+        )
+    if work.params.propagation == "multislice":
+        matter = (specimen.molecules, work.transforms, specimen.scatterers)
+        spectra.append(beyond_linear(*matter, work.view, work.params, canvas, dose_e_per_angstrom2=dose, **options))
+    return spectra
 
 
 def _attenuation(ice_yx: Singles | None, absorbed_yx: Singles | None, shadow_yx: Singles | None) -> Singles | None:

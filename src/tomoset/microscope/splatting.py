@@ -12,7 +12,7 @@ from tomoset.microscope.views import View
 from tomoset.model import Scatterers
 from tomoset.physics import rfft_axes_2d
 
-__all__ = ["Cloud", "absorbance", "splat_clouds"]
+__all__ = ["Cloud", "absorbance", "splat_clouds", "splatted"]
 
 # Points of a narrower Gaussian are splatted onto pixels of half the size, so that what folds back is hidden by it.
 _NARROWEST_PIXELS = 1.2
@@ -88,23 +88,41 @@ def splat_clouds(clouds: list[Cloud], total: PlaneSum, *, memory_gib: float, wor
             total.add(_spread_out(spectrum, canvas, clouds[0].spread_angstrom, fineness), first + offset)
 
 
-def absorbance(clouds: list[Cloud], canvas: Canvas, *, workers: int) -> NDArray[np.float32] | None:
-    """What the points take from the beam beyond the ice they displace: τ (y, x) of exp(−τ); None for nothing."""
-    from scipy.fft import irfft2, rfft2
+def splatted(
+    cloud: Cloud,
+    strengths: NDArray[np.float32],
+    canvas: Canvas,
+    *,
+    workers: int,
+    chosen: slice | NDArray[np.bool_] = slice(None),
+) -> Spectrum:
+    """Transform of some points of a cloud on one plane, their strengths taken per Å²."""
+    from scipy.fft import rfft2
 
     from tomoset.microscope import _optics_kernels
 
+    plane_hyx = np.zeros((1, *(cloud.oversampling * n for n in canvas.shape_yx)), dtype=np.float32)
+    _optics_kernels.splat_points(
+        plane_hyx,
+        cloud.pixel_xy[chosen],
+        cloud.heights[chosen],
+        strengths[chosen] * np.float32(canvas.pixel_size_angstrom**-2),
+        np.ones((1, 2), dtype=np.float32),
+        (0.0, 0.0),
+        cloud.oversampling,
+    )
+    return _spread_out(rfft2(plane_hyx[0], workers=workers), canvas, cloud.spread_angstrom, cloud.oversampling)
+
+
+def absorbance(clouds: list[Cloud], canvas: Canvas, *, workers: int) -> NDArray[np.float32] | None:
+    """What the points take from the beam beyond the ice they displace: τ (y, x) of exp(−τ); None for nothing."""
+    from scipy.fft import irfft2
+
     total: Spectrum | None = None
     for cloud in clouds:
-        if cloud.absorptions_angstrom2 is None:
-            continue
-        fineness = cloud.oversampling
-        plane_hyx = np.zeros((1, *(fineness * n for n in canvas.shape_yx)), dtype=np.float32)
-        strengths = cloud.absorptions_angstrom2 * np.float32(canvas.pixel_size_angstrom**-2)
-        flat = np.ones((1, 2), dtype=np.float32)
-        _optics_kernels.splat_points(plane_hyx, cloud.pixel_xy, cloud.heights, strengths, flat, (0.0, 0.0), fineness)
-        spectrum = _spread_out(rfft2(plane_hyx[0], workers=workers), canvas, cloud.spread_angstrom, fineness)
-        total = spectrum if total is None else total + spectrum
+        if cloud.absorptions_angstrom2 is not None:
+            spectrum = splatted(cloud, cloud.absorptions_angstrom2, canvas, workers=workers)
+            total = spectrum if total is None else total + spectrum
     if total is None:
         return None
     return np.asarray(irfft2(total, canvas.shape_yx, workers=workers, overwrite_x=True), dtype=np.float32)
