@@ -259,6 +259,12 @@ class TestRefusals:
         assert placed.requested_copies > 0
         assert placed.filaments == ()
 
+    @pytest.mark.parametrize("nothing", [{"copies": 0}, {"copies": None, "mg_per_ml": 0.0}])
+    def test_none_asked_none_given(self, nothing: dict[str, object]) -> None:
+        placed = place(**nothing)
+        assert placed.filaments == ()
+        assert len(placed.molecules) == placed.requested_copies == 0
+
     @pytest.mark.parametrize(
         "wrong",
         [

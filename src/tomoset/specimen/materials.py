@@ -11,7 +11,7 @@ from tomoset.structures.scattering import ICE_MEAN_INNER_POTENTIAL_VOLT
 __all__ = ["GOLD", "HEXAGONAL_ICE", "Material", "amorphous_carbon", "frozen_ethane"]
 
 VITREOUS_ICE_G_PER_CM3 = 0.93
-HEXAGONAL_ICE_G_PER_CM3 = 0.917
+HEXAGONAL_ICE_G_PER_CM3 = 0.934  # at 93 K; 0.917 is that of the melting point
 # Wanner and Tesche measured 9.09 V on amorphous carbon of 1.75 g/cm3; isolated atoms would give 10.5 V.
 CARBON_G_PER_CM3, CARBON_VOLT, CARBON_MEAN_FREE_PATH_ANGSTROM = 1.75, 9.09, 1510.0
 # C2H6 of isolated atoms: 47.88 V Å2 x (2 x 2.509 + 6 x 0.529) Å in 30.07 Da.
