@@ -64,12 +64,6 @@ class PackingBox:
         centred_xyz = (np.asarray(voxels_zyx, dtype=np.float64) - middle_zyx)[:, ::-1]
         return np.asarray(centred_xyz * self.voxel_angstrom + np.array(self.centre_angstrom_xyz))
 
-    @property
-    def free_angstrom3(self) -> float:
-        """Volume of the free voxels, Å³."""
-        taken = sum(int(np.bitwise_count(plane).sum(dtype=np.int64)) for plane in self.bits_zyb)
-        return (float(np.prod(self.shape_zyx, dtype=np.float64)) - taken) * self.voxel_angstrom**3
-
     def mark_points(self, positions_angstrom_xyz: Floats, reach_angstrom: float) -> None:
         """Take the voxels whose centres lie within ``reach`` of any of the points (n, 3), xyz, Å."""
         from tomoset.specimen import _kernels
