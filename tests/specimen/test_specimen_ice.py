@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tomoset.errors import ParameterError
 from tomoset.model import IceLayer
-from tomoset.specimen.ice import IceParams, beyond_ice, make_ice, surfaces_at, thickness_at
+from tomoset.specimen.ice import IceParams, make_ice, surfaces_at, thickness_at
 
 SIZE_XY = (4000.0, 3000.0)
 
@@ -62,15 +62,6 @@ def test_surfaces_go_on_beyond_the_samples() -> None:
     ice = layer(wedge_angstrom_per_micrometre=500.0)
     far, edge = thickness_at(ice, np.array([[1e6, 0.0], [2000.0, 0.0]]))
     assert far == edge
-
-
-def test_beyond_ice_is_what_lies_above_below_or_within_the_margin() -> None:
-    ice = layer(1000.0, wedge_angstrom_per_micrometre=900.0, meniscus_angstrom=300.0, hole_radius_angstrom=1800.0)
-    points = np.random.default_rng(3).uniform(-1, 1, (5000, 3)) * [2000, 1500, 600]
-    half = thickness_at(ice, points[:, :2]) / 2
-    for margin in (0.0, 20.0):
-        beyond = beyond_ice(ice, margin_angstrom=margin).contains(points)
-        np.testing.assert_array_equal(beyond, np.abs(points[:, 2]) > half - margin)
 
 
 @pytest.mark.parametrize(

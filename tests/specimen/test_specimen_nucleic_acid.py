@@ -9,8 +9,7 @@ from scipy.spatial import cKDTree
 
 from tomoset.errors import PackingError, ParameterError
 from tomoset.model import Filament, Scatterers
-from tomoset.specimen import PackingBox
-from tomoset.specimen.nucleic_acid import make_dna, mark_dna
+from tomoset.specimen.nucleic_acid import make_dna
 from tomoset.specimen.regions import Region
 
 
@@ -79,17 +78,6 @@ def test_it_is_stiff_where_there_is_room() -> None:
     t = np.diff(filament.curve_angstrom_xyz, axis=0)
     t /= np.linalg.norm(t, axis=1, keepdims=True)
     assert (t[5:] * t[:-5]).sum(axis=1).mean() == pytest.approx(np.exp(-50 / 500), abs=0.03)
-
-
-def test_marked_room_keeps_molecules_off() -> None:
-    filament, _ = dna(2_000, region=ellipsoid((250.0, 200.0, 200.0), (300.0, -100.0, 50.0)))
-    box = PackingBox.empty((600.0, 500.0, 500.0), 10.0, (300.0, -100.0, 50.0))
-    mark_dna(box, filament, clearance_angstrom=3.0, other_radius_angstrom=5.0)
-    taken = np.unpackbits(box.bits_zyb, axis=2, bitorder="little")[:, :, : box.shape_zyx[2]].astype(bool)
-    free = box.positions_angstrom_xyz(np.argwhere(~taken))
-    assert cKDTree(free).query(filament.curve_angstrom_xyz)[0].min() >= 10 + 3 + 5 + np.sqrt(3) / 2 * 10 - 0.1
-    middles = (filament.curve_angstrom_xyz[1:] + filament.curve_angstrom_xyz[:-1]) / 2
-    assert cKDTree(free).query(middles)[0].min() >= 10 + 3 + 5 + np.sqrt(3) / 2 * 10 - 0.1
 
 
 def test_same_seed_same_path() -> None:

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from tomoset.errors import ParameterError
 from tomoset.model import IceLayer
-from tomoset.specimen.regions import Region
 
-__all__ = ["IceParams", "beyond_ice", "half_thickness_angstrom", "make_ice", "surfaces_at", "thickness_at"]
+__all__ = ["IceParams", "half_thickness_angstrom", "make_ice", "surfaces_at", "thickness_at"]
 
 SPACING_ANGSTROM = 50.0  # at the rim of a hole of 1 µm radius, where a meniscus of 500 Å ends, wrong by 1 Å
 ANGSTROM_PER_MICROMETRE = 1e4
@@ -162,30 +161,3 @@ def thickness_at(ice: IceLayer, xy_angstrom: Floats) -> Floats:
     """Thickness at positions (n, 2), specimen frame: (n,), Å."""
     bottom, top = surfaces_at(ice, xy_angstrom)
     return top - bottom
-
-
-def beyond_ice(ice: IceLayer, *, margin_angstrom: float = 0.0) -> Region:
-    """Air above and below the ice, and optionally the ice within a margin of either surface.
-
-    Parameters
-    ----------
-    ice : IceLayer
-    margin_angstrom : float
-        Depth below each surface that counts as beyond, Å, ≥ 0.
-    """
-    highest_bottom = float(ice.bottom_angstrom_yx.max()) + margin_angstrom
-    lowest_top = float(ice.top_angstrom_yx.min()) - margin_angstrom
-
-    def contains(points_angstrom_xyz: Floats) -> NDArray[np.bool_]:
-        z = points_angstrom_xyz[:, 2]
-        beyond = np.zeros(len(z), dtype=np.bool_)
-        # Most heights lie in the ice wherever the point is.
-        unsure = np.flatnonzero((z > lowest_top) | (z < highest_bottom))
-        if len(unsure):
-            bottom, top = surfaces_at(ice, points_angstrom_xyz[unsure, :2])
-            height = z[unsure]
-            beyond[unsure] = (height > top - margin_angstrom) | (height < bottom + margin_angstrom)
-        return beyond
-
-    infinity = float("inf")
-    return Region(contains=contains, lower_angstrom_xyz=(-infinity,) * 3, upper_angstrom_xyz=(infinity,) * 3)

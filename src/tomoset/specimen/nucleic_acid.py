@@ -5,11 +5,10 @@ from numpy.typing import NDArray
 
 from tomoset.errors import PackingError, ParameterError
 from tomoset.model import Filament, Scatterers
-from tomoset.specimen.packing import PackingBox
 from tomoset.specimen.regions import Region
 from tomoset.specimen.worm_like_chain import turn_concentration
 
-__all__ = ["DNA_DALTON_PER_BASE_PAIR", "DNA_RADIUS_ANGSTROM", "make_dna", "mark_dna"]
+__all__ = ["DNA_DALTON_PER_BASE_PAIR", "DNA_RADIUS_ANGSTROM", "make_dna"]
 
 RISE_ANGSTROM = 3.4
 DNA_RADIUS_ANGSTROM = 10.0
@@ -118,32 +117,6 @@ def make_dna(
         spread_angstrom=SPREAD_ANGSTROM,
     )
     return filament, scatterers
-
-
-def mark_dna(
-    box: PackingBox,
-    filament: Filament,
-    *,
-    clearance_angstrom: float = 2.0,
-    other_radius_angstrom: float = 6.0,
-) -> None:
-    """Take the room of DNA, so that molecules keep out of it.
-
-    Parameters
-    ----------
-    box : PackingBox
-        Changed.
-    filament : Filament
-        Its axis.
-    clearance_angstrom : float
-        Least gap between its surface and that of a molecule.
-    other_radius_angstrom : float
-        Radius of the ball that the largest atom or bead of the molecules to come stands for.
-    """
-    keep_off = filament.radius_angstrom + clearance_angstrom + other_radius_angstrom
-    reach = keep_off + np.sqrt(3.0) / 2 * box.voxel_angstrom
-    half_step = filament.length_angstrom / (len(filament) - 1) / 2
-    box.mark_points(filament.curve_angstrom_xyz, float(np.hypot(reach, half_step)))
 
 
 def _walls(region: Region) -> tuple[NDArray[np.uint8], float]:
