@@ -25,9 +25,10 @@ INNER_RIPPLE_RMS_ANGSTROM = 6.0
 NUCLEOID_RIPPLE = 0.2  # root mean square, of the room between nucleoid and membrane or axis
 LEAST_NUCLEOID = 0.1  # radius of the smallest one, of the cell's
 LARGEST_NUCLEOID = 0.6  # of the volume within the inner membrane
-DENSEST_DNA = 0.3  # of the nucleoid
+DENSEST_DNA = 0.42  # of the nucleoid, so that small cells keep room for ribosomes around it
 DNA_ANGSTROM3_PER_BASE_PAIR = 3.4 * np.pi * 10.0**2
-NUCLEOID_RIPPLE_DEGREES = (2, 3, 4, 5)
+NUCLEOID_LOBES, NUCLEOID_TATTERS = (2, 3, 4, 5), (7, 10)  # degrees of its undulation
+TATTERS_OF_RIPPLE = 0.3
 LEAST_BOW = 1.6  # radius of the bend, in radii of the cell
 
 
@@ -103,7 +104,7 @@ class CellParams:
         Of double-stranded DNA; None takes the kind's: none, 1 308 759, 543 379.
     nucleoid_fraction : float, optional
         Share of the volume within the inner membrane that the DNA keeps to, 0 (everywhere) to 0.6; None takes the
-        kind's: 0, 0.3 (more in cells so small that DNA would fill over 30 % of it, at most 0.6), 0.
+        kind's: 0, 0.3 (more in cells so small that DNA would fill over 42 % of it, at most 0.6), 0.
     components : tuple of Component
         What each cell holds in ``cytosol``, ``nucleoid``, ``periplasm`` and its membranes.
 
@@ -261,7 +262,8 @@ def _draw_nucleoid(params: CellParams, skin: Skin, rng: np.random.Generator) -> 
 
     smooth = depth_of(skin.shape)
     room = min(radius - smooth, smooth + cytosol)
-    ripples = random_ripples(NUCLEOID_RIPPLE * room, rng, degrees=NUCLEOID_RIPPLE_DEGREES)
+    ripples = random_ripples(NUCLEOID_RIPPLE * room, rng, degrees=NUCLEOID_LOBES)
+    ripples += random_ripples(TATTERS_OF_RIPPLE * NUCLEOID_RIPPLE * room, rng, degrees=NUCLEOID_TATTERS)
     return depth_of(skin.shape.inset(0.0, ripples)), ripples
 
 
