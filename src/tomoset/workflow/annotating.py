@@ -108,6 +108,6 @@ def _split_symmetry(file: str) -> tuple[Path, str]:
 
 def _sized(spec: ObjectSpec, folder: Path) -> ObjectSpec:
     """The object with its structure's radius; a structure or name that cannot be used is found before it is kept."""
+    PickableObject(name=spec.name, label=1, radius_angstrom=1.0)
     radius = round(load_structure(spec, folder).radius_angstrom, 1)
-    PickableObject(name=spec.name, label=1, radius_angstrom=radius)
     return dataclasses.replace(spec, radius_angstrom=radius)
