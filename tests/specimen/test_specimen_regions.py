@@ -111,3 +111,13 @@ def test_a_box_elsewhere_has_its_own_centre() -> None:
     assert not box.are_free(points[:1])
     assert box.are_free(points[1:])
     np.testing.assert_allclose(box.positions_angstrom_xyz(box.voxels_zyx(points)), points)
+
+
+def test_voxels_that_do_not_lie_wholly_in_a_region_are_outside_of_it() -> None:
+    box = PackingBox.empty((205, 180, 150), 5.0, (10.0, 0.0, 0.0))
+    box.mark_outside(_ball(60, (20, -15, 5)))
+    steps = np.array([-2.5, 2.5])
+    corners = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
+    centres = _centres_xyz(box) + np.array([10.0, 0.0, 0.0])
+    farthest = np.linalg.norm(centres[..., None, :] + corners - [20, -15, 5], axis=-1).max(axis=-1)
+    np.testing.assert_array_equal(_taken(box), farthest > 60)

@@ -16,6 +16,7 @@ __all__ = [
     "merge",
     "place_points",
     "take_beyond",
+    "take_by_corners",
     "take_near",
 ]
 
@@ -275,6 +276,20 @@ def dilate(bits_zyb: Bits) -> Bits:
         for near in range(max(z - 1, 0), min(z + 2, nz)):
             deep[near] |= tall[z]
     return deep
+
+
+@numba.njit(cache=True)
+def take_by_corners(bits_zyb: Bits, corners_zyb: Bits) -> None:
+    """Take the voxels one of whose eight corners is taken in a grid of one more along each axis."""
+    nz, ny, nb = bits_zyb.shape
+    joined = np.empty(corners_zyb.shape[2], np.uint8)
+    for z in range(nz):
+        for y in range(ny):
+            joined[:] = corners_zyb[z, y] | corners_zyb[z, y + 1] | corners_zyb[z + 1, y] | corners_zyb[z + 1, y + 1]
+            for b in range(nb):
+                bits_zyb[z, y, b] |= joined[b] | np.uint8(joined[b] >> 1)
+                if b + 1 < len(joined):
+                    bits_zyb[z, y, b] |= np.uint8((joined[b + 1] & 1) << 7)
 
 
 @numba.njit(cache=True)

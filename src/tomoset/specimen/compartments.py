@@ -124,8 +124,8 @@ def _compartment_box(body: Body, region: Region, stock: Stock) -> PackingBox:
     x, y, z = (float(size) for size in upper - lower + 2 * PAD_ANGSTROM)
     middle_x, middle_y, middle_z = (float(middle) for middle in (lower + upper) / 2)
     box = PackingBox.empty((x, y, z), stock.voxel_angstrom, (middle_x, middle_y, middle_z))
-    # A compartment ends where molecules may come; one voxel more, because they may lie anywhere in theirs.
-    box.mark_region(region, outside=True, grow_angstrom=stock.voxel_angstrom)
+    # A compartment ends where atoms may come, and these may lie anywhere in their voxels.
+    box.mark_outside(region)
     beside = stock.spacing.beside_others_angstrom
     for filament in body.filaments:
         reach = filament.radius_angstrom + beside + np.sqrt(3.0) / 2 * stock.voxel_angstrom

@@ -112,6 +112,17 @@ class PackingBox:
             self._merge(bits, nx, first)
         return float(newly) * self.voxel_angstrom**3
 
+    def mark_outside(self, region: Region) -> None:
+        """Take every voxel that does not lie wholly in a region: one of whose corners does not."""
+        from tomoset.specimen import _kernels
+
+        nz, ny, nx = (n + 1 for n in self.shape_zyx)
+        corner = self.positions_angstrom_xyz(np.full((1, 3), -0.5))[0]
+        bits = np.zeros((nz, ny, (nx + 7) // 8), dtype=np.uint8)
+        for z, inside in region_layers(region.contains, corner, self.voxel_angstrom, (nz, ny, nx)):
+            bits[z : z + len(inside)] = np.packbits(~inside, axis=2, bitorder="little")
+        _kernels.take_by_corners(self.bits_zyb, bits)
+
     def _merge(self, bits_zyb: NDArray[np.uint8], nx: int, first_zyx: NDArray[np.int64]) -> int:
         """Take the taken voxels of a window; how many of them were free."""
         from tomoset.specimen import _kernels
