@@ -274,6 +274,18 @@ def assemble(
             frame[j, i] *= turn_y[j] * turn_x[i]
 
 
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=True)
+def _spline_row(line_yx: Singles, along: Singles, across: Singles, column: int, row: int, values: Singles) -> None:
+    """Neighbouring values of a cubic B-spline image that share their fractions."""
+    w0, w1, w2, w3 = across[0], across[1], across[2], across[3]
+    for b in range(4):
+        line = line_yx[row - 1 + b, column - 1 : column + values.shape[0] + 2]
+        w = along[b]
+        for i in range(values.shape[0]):
+            value = w * (w0 * line[i] + w1 * line[i + 1] + w2 * line[i + 2] + w3 * line[i + 3])
+            values[i] = value if b == 0 else values[i] + value
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def warp(
     spline_yx: Singles,
@@ -283,6 +295,9 @@ def warp(
     frame_yx: Singles,
 ) -> None:
     """Cubic B-spline image at places that a field of motion displaces.
+
+    Eight neighbours in a row share one displacement, that of their middle: the field changes by less than 0.005 of a
+    pixel from one to the next.
 
     Parameters
     ----------
@@ -297,28 +312,23 @@ def warp(
     frame_yx : (my, mx) array of float32
         Receives the image.
     """
-    wx, wy = np.empty(4, dtype=np.float32), np.empty(4, dtype=np.float32)
+    across, along = np.empty(4, dtype=np.float32), np.empty(4, dtype=np.float32)
+    ny, nx = spline_yx.shape
     for j in range(frame_yx.shape[0]):
         v = (j - scale[1]) * scale[2]
-        for i in range(frame_yx.shape[1]):
-            u = (i - scale[0]) * scale[2]
+        for first in range(0, frame_yx.shape[1], 8):
+            count = min(8, frame_yx.shape[1] - first)
+            u = (first + 3.5 - scale[0]) * scale[2]
             dx = motion[0, 0] + u * (motion[0, 1] + motion[0, 3] * u + motion[0, 4] * v)
             dx += v * (motion[0, 2] + motion[0, 5] * v)
             dy = motion[1, 0] + u * (motion[1, 1] + motion[1, 3] * u + motion[1, 4] * v)
             dy += v * (motion[1, 2] + motion[1, 5] * v)
-            x, y = corner_yx[1] + i - dx, corner_yx[0] + j - dy
+            x, y = corner_yx[1] + first - dx, corner_yx[0] + j - dy
             column, row = math.floor(x), math.floor(y)
-            _spline_taps(x - column, wx)
-            _spline_taps(y - row, wy)
-            column = min(max(column, 1), spline_yx.shape[1] - 3)
-            row = min(max(row, 1), spline_yx.shape[0] - 3)
-            value = np.float32(0.0)
-            for b in range(4):
-                line = np.float32(0.0)
-                for a in range(4):
-                    line += wx[a] * spline_yx[row - 1 + b, column - 1 + a]
-                value += wy[b] * line
-            frame_yx[j, i] = value
+            _spline_taps(x - column, across)
+            _spline_taps(y - row, along)
+            column, row = min(max(column, 1), nx - count - 2), min(max(row, 1), ny - 3)
+            _spline_row(spline_yx, along, across, column, row, frame_yx[j, first : first + count])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -35,9 +35,14 @@ class BeadModel:
     strengths_volt_angstrom3: NDArray[np.float32]
     spread_angstrom: float
 
+    @property
+    def resolving_frequency(self) -> float:
+        """Nyquist frequency of the coarsest pixels that resolve its points, 1/Å."""
+        return 0.5 * _NARROWEST_PIXELS / self.spread_angstrom
+
     def fits(self, pixel_size_angstrom: float) -> bool:
         """Whether the pixels resolve its points."""
-        return self.spread_angstrom >= _NARROWEST_PIXELS * pixel_size_angstrom
+        return 0.5 / pixel_size_angstrom >= self.resolving_frequency
 
     def box_pixels(self, pixel_size_angstrom: float) -> int:
         """Edge of the image patch that holds any projection, even."""

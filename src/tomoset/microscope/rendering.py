@@ -148,7 +148,9 @@ def _fading(work: _Work, canvas: Canvas, dose_before: float) -> tuple[Spectrum, 
     spreads |= {points.spread_angstrom for points in some}
     largest = largest_frequency(canvas)
     band = max((surviving_frequency(s, dose_before, largest, params.voltage_kv) for s in spreads), default=0.0)
-    coarse = canvas.resolving(band)
+    # Slightly finer pixels than the band needs let molecules be splatted as beads, which takes less time than slices.
+    beads = [model for model in (work.transforms[copies.species].beads for copies in specimen.molecules) if model]
+    coarse = canvas.resolving(max([band, *(model.resolving_frequency for model in beads)]))
     fading = matter_spectrum(
         specimen.molecules,
         work.transforms,
@@ -166,18 +168,18 @@ def _fading(work: _Work, canvas: Canvas, dose_before: float) -> tuple[Spectrum, 
 
 def _same_in_all_frames(work: _Work, canvas: Canvas, dose: float) -> list[Spectrum]:
     """Contrast of matter that does not fade, and what the electron wave adds to the linear image."""
-    specimen, options = work.specimen, {"workers": work.workers}
+    specimen, view, params = work.specimen, work.view, work.params
     lasting = tuple(points for points in specimen.scatterers if not points.fades)
     spectra = []
     if lasting:
         spectra.append(
             matter_spectrum(
-                (), {}, work.view, work.params, canvas, scatterers=lasting, memory_gib=work.memory_gib, **options
+                (), {}, view, params, canvas, scatterers=lasting, memory_gib=work.memory_gib, workers=work.workers
             )
         )
-    if work.params.propagation == "multislice":
+    if params.propagation == "multislice":
         matter = (specimen.molecules, work.transforms, specimen.scatterers)
-        spectra.append(beyond_linear(*matter, work.view, work.params, canvas, dose_e_per_angstrom2=dose, **options))
+        spectra.append(beyond_linear(*matter, view, params, canvas, dose_e_per_angstrom2=dose, workers=work.workers))
     return spectra
 
 

@@ -15,7 +15,8 @@ from tomoset.physics import rfft_axes_2d
 __all__ = ["Cloud", "absorbance", "splat_clouds", "splatted"]
 
 # Points of a narrower Gaussian are splatted onto pixels of half the size, so that what folds back is hidden by it.
-_NARROWEST_PIXELS = 1.2
+_NARROWEST_PIXELS = 1.05
+_PLANES_AT_ONCE = 4  # more would not fit into the caches, and fresh memory costs more than another pass
 
 Floats = NDArray[np.float64]
 Spectrum = NDArray[np.complex64]
@@ -74,17 +75,24 @@ def splat_clouds(clouds: list[Cloud], total: PlaneSum, *, memory_gib: float, wor
     canvas, basis, fineness = total.canvas, total.basis, clouds[0].oversampling
     fine_yx = tuple(fineness * n for n in canvas.shape_yx)
     per_area = np.float32(canvas.pixel_size_angstrom**-2)
-    at_once = max(1, int(memory_gib * 2**30 / (4 * math.prod(fine_yx))))
+    at_once = min(_PLANES_AT_ONCE, max(1, int(memory_gib * 2**30 / (4 * math.prod(fine_yx)))), basis.rank)
+    planes_hyx = np.empty((at_once, *fine_yx), dtype=np.float32)
     for first in range(0, basis.rank, at_once):
         weights = np.ascontiguousarray(basis.weights_rh[first : first + at_once])
-        planes_hyx = np.zeros((len(weights), *fine_yx), dtype=np.float32)
+        planes_hyx[: len(weights)] = 0
         for cloud in clouds:
             strengths = cloud.strengths_volt_angstrom3 * per_area
             _optics_kernels.splat_points(
-                planes_hyx, cloud.pixel_xy, cloud.heights, strengths, weights, basis.table_scale, fineness
+                planes_hyx[: len(weights)],
+                cloud.pixel_xy,
+                cloud.heights,
+                strengths,
+                weights,
+                basis.table_scale,
+                fineness,
             )
-        for offset, plane_yx in enumerate(planes_hyx):
-            spectrum = rfft2(plane_yx, workers=workers)
+        for offset in range(len(weights)):
+            spectrum = rfft2(planes_hyx[offset], workers=workers)
             total.add(_spread_out(spectrum, canvas, clouds[0].spread_angstrom, fineness), first + offset)
 
 
@@ -135,10 +143,9 @@ def _spread_out(spectrum: Spectrum, canvas: Canvas, spread_angstrom: float, fine
     """
     ny, nx = canvas.shape_yx
     if fineness > 1:
-        spectrum = np.concatenate([spectrum[: ny // 2], spectrum[-(ny // 2) :]])[:, : nx // 2 + 1]
+        spectrum = np.concatenate([spectrum[: ny // 2, : nx // 2 + 1], spectrum[-(ny // 2) :, : nx // 2 + 1]])
     ky, kx = rfft_axes_2d(canvas.shape_yx, canvas.pixel_size_angstrom)
     pixel = canvas.pixel_size_angstrom / fineness
-    column, row = (
-        (np.exp(-2 * (np.pi * spread_angstrom * k) ** 2) / np.sinc(k * pixel) ** 4).astype(np.float32) for k in (ky, kx)
-    )
-    return np.asarray(spectrum * column * row, dtype=np.complex64)
+    for k in (ky, kx):
+        spectrum *= (np.exp(-2 * (np.pi * spread_angstrom * k) ** 2) / np.sinc(k * pixel) ** 4).astype(np.float32)
+    return spectrum
