@@ -23,6 +23,7 @@ __all__ = ["RenderedView", "render_view", "surviving_frequency"]
 
 _LEAST_SURVIVAL = 0.01  # amplitude, of what radiation damage has left
 _LEAST_AMPLITUDE = 1e-4  # of that and of the points' own Gaussian together
+_FINER_FOR_BEADS = 1.3
 _BAR_EDGE_ANGSTROM = 50.0  # over which the shadow of a grid bar, far out of focus, sets in
 
 Floats = NDArray[np.float64]
@@ -148,9 +149,7 @@ def _fading(work: _Work, canvas: Canvas, dose_before: float) -> tuple[Spectrum, 
     spreads |= {points.spread_angstrom for points in some}
     largest = largest_frequency(canvas)
     band = max((surviving_frequency(s, dose_before, largest, params.voltage_kv) for s in spreads), default=0.0)
-    # Slightly finer pixels than the band needs let molecules be splatted as beads, which takes less time than slices.
-    beads = [model for model in (work.transforms[copies.species].beads for copies in specimen.molecules) if model]
-    coarse = canvas.resolving(max([band, *(model.resolving_frequency for model in beads)]))
+    coarse = canvas.resolving(max([band, *_slightly_finer(work, band)]))
     fading = matter_spectrum(
         specimen.molecules,
         work.transforms,
@@ -164,6 +163,13 @@ def _fading(work: _Work, canvas: Canvas, dose_before: float) -> tuple[Spectrum, 
     )
     fading *= np.float32((coarse.coarseness / canvas.coarseness) ** 2)
     return fading, coarse
+
+
+def _slightly_finer(work: _Work, band: float) -> list[float]:
+    """Nyquist frequencies, not far beyond a band, at which molecules can be splatted as beads: faster than slices."""
+    beads = [work.transforms[copies.species].beads for copies in work.specimen.molecules]
+    frequencies = {model.resolving_frequency for model in beads if model is not None}
+    return [frequency for frequency in frequencies if frequency <= _FINER_FOR_BEADS * band]
 
 
 def _same_in_all_frames(work: _Work, canvas: Canvas, dose: float) -> list[Spectrum]:
