@@ -85,8 +85,8 @@ def test_points_of_a_level_set_have_that_height_and_its_box_holds_them(seed: int
     meridian = rng.uniform(-1, 1, 200) * shape.meridian_half_angstrom
     points = shape.surface(meridian, rng.uniform(0, 2 * np.pi, 200), 17.0)
     np.testing.assert_allclose(shape.heights(points), 17.0, atol=1e-6)
-    assert shape.contains(points, 17.001).all()
-    assert not shape.contains(points, 16.999).any()
+    assert shape.contains(points, 17.1).all()
+    assert not shape.contains(points, 16.9).any()
     lower, upper = shape.bounds_angstrom_xyz(17.0)
     assert ((points >= lower) & (points <= upper)).all()
 
@@ -129,3 +129,13 @@ def test_shapes_that_meet_themselves_are_refused() -> None:
         Shape.sphere(100.0).inset(100.0)
     with pytest.raises(ParameterError, match="bent less sharply"):
         Shape.crescent(500.0, 600.0, 1.4)
+
+
+def test_inside_agrees_with_the_height_to_a_tenth_of_an_angstrom() -> None:
+    rng = np.random.default_rng(9)
+    ripples = random_ripples(25.0, rng) + random_ripples(8.0, rng, degrees=(7, 10))
+    for shape in (Shape.sphere(400.0, ripples), Shape.crescent(400.0, 1500.0, 1.2, ripples)):
+        meridian = rng.uniform(-1, 1, 20_000) * shape.meridian_half_angstrom
+        points = shape.surface(meridian, rng.uniform(0, 2 * np.pi, 20_000))
+        assert shape.contains(points, 0.15).all()
+        assert not shape.contains(points, -0.15).any()

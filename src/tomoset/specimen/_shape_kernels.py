@@ -24,6 +24,7 @@ class Solid(NamedTuple):
     ripple_axes: NDArray[np.float64]
     ripple_degrees: NDArray[np.int64]
     ripple_amplitudes: NDArray[np.float64]
+    ripple_table: NDArray[np.float64]
 
 
 @numba.njit(cache=True)
@@ -52,21 +53,48 @@ def _from_axis(solid: Solid, x: float, y: float, z: float) -> tuple[float, float
 
 
 @numba.njit(cache=True)
-def _ripple(solid: Solid, distance: float, across: float, y: float, along: float, place: float) -> float:
+def _direction(
+    solid: Solid, distance: float, across: float, y: float, along: float, place: float
+) -> tuple[float, float, float]:
+    """Where the ray from the axis meets the sphere of the ripples: the meridian is spread evenly over the sphere's."""
     if distance == 0.0:
-        return 0.0
+        return 1.0, 0.0, 0.0
     ux, uy, uz = across / distance, y / distance, along / distance
-    if solid.length > 0.0:  # spread the meridian evenly over that of the unit sphere
-        meridian = place + solid.map_radius * np.arcsin(min(max(uz, -1.0), 1.0))
-        latitude = np.pi * meridian / (solid.length + np.pi * solid.map_radius)
-        ring = np.sqrt(ux * ux + uy * uy)
-        scale = np.cos(latitude) / ring if ring > 0.0 else 0.0
-        ux, uy, uz = ux * scale, uy * scale, np.sin(latitude)
+    if solid.length == 0.0:
+        return ux, uy, uz
+    meridian = place + solid.map_radius * np.arcsin(min(max(uz, -1.0), 1.0))
+    latitude = np.pi * meridian / (solid.length + np.pi * solid.map_radius)
+    ring = np.sqrt(ux * ux + uy * uy)
+    scale = np.cos(latitude) / ring if ring > 0.0 else 0.0
+    return ux * scale, uy * scale, np.sin(latitude)
+
+
+@numba.njit(cache=True)
+def _ripple(solid: Solid, ux: float, uy: float, uz: float) -> float:
     total = 0.0
     for k in range(len(solid.ripple_degrees)):
         cos = ux * solid.ripple_axes[k, 0] + uy * solid.ripple_axes[k, 1] + uz * solid.ripple_axes[k, 2]
         total += solid.ripple_amplitudes[k] * _legendre(solid.ripple_degrees[k], cos)
     return total
+
+
+@numba.njit(cache=True)
+def _tabled_ripple(table: NDArray[np.float64], ux: float, uy: float, uz: float) -> float:
+    """The ripple from its table on the faces of a cube (+x −x +y −y +z −z), bilinear."""
+    ax, ay, az = abs(ux), abs(uy), abs(uz)
+    if ax >= ay and ax >= az:
+        face, first, second = (0 if ux > 0.0 else 1), uy / ax, uz / ax
+    elif ay >= az:
+        face, first, second = (2 if uy > 0.0 else 3), uz / ay, ux / ay
+    else:
+        face, first, second = (4 if uz > 0.0 else 5), ux / az, uy / az
+    half = 0.5 * (table.shape[1] - 1)
+    u, v = (first + 1.0) * half, (second + 1.0) * half
+    i, j = min(int(u), table.shape[1] - 2), min(int(v), table.shape[1] - 2)
+    u, v = u - i, v - j
+    below = table[face, i, j] * (1.0 - v) + table[face, i, j + 1] * v
+    above = table[face, i + 1, j] * (1.0 - v) + table[face, i + 1, j + 1] * v
+    return below * (1.0 - u) + above * u
 
 
 @numba.njit(cache=True)
@@ -80,16 +108,17 @@ def heights(points: NDArray[np.float64], solid: Solid) -> NDArray[np.float64]:
         y = r[0, 1] * dx + r[1, 1] * dy + r[2, 1] * dz
         z = r[0, 2] * dx + r[1, 2] * dy + r[2, 2] * dz
         distance, across, sideways, along, place = _from_axis(solid, x, y, z)
-        result[p] = distance - solid.radius - _ripple(solid, distance, across, sideways, along, place)
+        ux, uy, uz = _direction(solid, distance, across, sideways, along, place)
+        result[p] = distance - solid.radius - _ripple(solid, ux, uy, uz)
     return result
 
 
 @numba.njit(cache=True)
 def inside(points: NDArray[np.float64], solid: Solid, level: float) -> NDArray[np.bool_]:
-    """Whether points lie below a height; the ripple is only worked out where it decides."""
+    """Whether points lie below a height; the ripple is only looked up, in its table, where it decides."""
     result = np.empty(len(points), np.bool_)
     r, c = solid.rotation, solid.centre
-    swing = np.abs(solid.ripple_amplitudes).sum()
+    lowest, highest = solid.ripple_table.min(), solid.ripple_table.max()
     for p in range(len(points)):
         dx, dy, dz = points[p, 0] - c[0], points[p, 1] - c[1], points[p, 2] - c[2]
         x = r[0, 0] * dx + r[1, 0] * dy + r[2, 0] * dz
@@ -97,10 +126,11 @@ def inside(points: NDArray[np.float64], solid: Solid, level: float) -> NDArray[n
         z = r[0, 2] * dx + r[1, 2] * dy + r[2, 2] * dz
         distance, across, sideways, along, place = _from_axis(solid, x, y, z)
         height = distance - solid.radius - level
-        if height <= -swing:
+        if height <= lowest:
             result[p] = True
-        elif height > swing:
+        elif height > highest:
             result[p] = False
         else:
-            result[p] = height <= _ripple(solid, distance, across, sideways, along, place)
+            ux, uy, uz = _direction(solid, distance, across, sideways, along, place)
+            result[p] = height <= _tabled_ripple(solid.ripple_table, ux, uy, uz)
     return result

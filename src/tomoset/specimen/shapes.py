@@ -7,6 +7,7 @@ at most) with it. Surfaces inside or outside a shape are its level sets.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,8 @@ Floats = NDArray[np.float64]
 
 GRADIENT_STEP_ANGSTROM = 0.5
 CHECKED_DIRECTIONS = 200
+TABLE_STEPS = 80  # along a face of the cube: 1.4 degrees at most
+NO_TABLE = np.zeros((6, 2, 2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,14 +147,16 @@ class Shape:
         """Height (n,) of points (n, 3) above the surface, Å: negative inside."""
         from tomoset.specimen import _shape_kernels
 
-        return _shape_kernels.heights(np.ascontiguousarray(points_angstrom_xyz, dtype=np.float64), self._solid())
+        return _shape_kernels.heights(
+            np.ascontiguousarray(points_angstrom_xyz, dtype=np.float64), self._solid(NO_TABLE)
+        )
 
     def contains(self, points_angstrom_xyz: Floats, level_angstrom: float = 0.0) -> NDArray[np.bool_]:
-        """Whether points (n, 3) lie below a height above the surface: (n,)."""
+        """Whether points (n, 3) lie below a height above the surface, to some 0.1 Å: (n,)."""
         from tomoset.specimen import _shape_kernels
 
         points = np.ascontiguousarray(points_angstrom_xyz, dtype=np.float64)
-        return _shape_kernels.inside(points, self._solid(), float(level_angstrom))
+        return _shape_kernels.inside(points, self._solid(_table_of(self.ripples)), float(level_angstrom))
 
     def normals(self, points_angstrom_xyz: Floats) -> Floats:
         """Outward unit normals (n, 3) of the level sets through points (n, 3)."""
@@ -238,7 +243,7 @@ class Shape:
         z = -point[:, 0] * sin + point[:, 2] * cos + bow * sin
         return np.stack([x, point[:, 1], z], axis=-1)
 
-    def _solid(self) -> "Solid":
+    def _solid(self, ripple_table: Floats) -> "Solid":
         from tomoset.specimen._shape_kernels import Solid
 
         return Solid(
@@ -251,6 +256,7 @@ class Shape:
             np.ascontiguousarray(self.ripples.axes_xyz),
             self.ripples.degrees,
             self.ripples.amplitudes_angstrom,
+            ripple_table,
         )
 
 
@@ -286,6 +292,22 @@ def _ripple_of(direction_xyz: Floats, ripples: Ripples) -> Floats:
         series[-1] = amplitude
         total += np.polynomial.legendre.legval(direction_xyz @ axis, series)
     return total
+
+
+@lru_cache(maxsize=256)
+def _table_of(ripples: Ripples) -> Floats:
+    """An undulation on a grid on each face of a cube about it: (6, n, n)."""
+    grid = np.linspace(-1, 1, TABLE_STEPS + 1)
+    first, second = (axis.ravel() for axis in np.meshgrid(grid, grid, indexing="ij"))
+    one = np.ones_like(first)
+    faces = []
+    for axis in range(3):
+        for sign in (1, -1):
+            direction = np.empty((len(first), 3))
+            direction[:, axis], direction[:, axis - 2], direction[:, axis - 1] = sign * one, first, second
+            direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+            faces.append(_ripple_of(direction, ripples).reshape(len(grid), len(grid)))
+    return np.stack(faces)
 
 
 def _even_directions(n: int) -> Floats:
