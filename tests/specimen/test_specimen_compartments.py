@@ -174,6 +174,33 @@ def test_cytosol_is_filled_without_touching_dna_or_membrane(cell: Specimen) -> N
     assert CLEARANCE <= least_gap(cell) < 12.0
 
 
+def test_cytosol_keeps_off_what_is_embedded_and_off_its_own_filaments() -> None:
+    embedded = Component(
+        species="g150", copies=25, compartment="plasma-membrane", structure="globule", mass_kda=150.0,
+        membrane_offset_angstrom=-20.0,
+    )  # fmt: skip
+    params = CellParams(
+        kind="syn3a",
+        diameter_angstrom=(1100.0, 1100.0),
+        deformation=0.0,
+        genome_base_pairs=0,
+        components=(globule("g30", "cytosol", mg_per_ml=150.0), embedded),
+    )
+    rods = FilamentParams(species="tmv", copies=2, length_angstrom=500.0, length_spread=0.0, compartment="cytosol")
+    filaments = (rods,)
+    specimen = make(SpecimenParams(cells=(params,), filaments=filaments, thickness_angstrom=1500.0), (1500.0, 1500.0))
+    placed = {(row.species, row.compartment): row.placed_copies for row in specimen.composition}
+    assert placed["g150", "plasma-membrane"] == 25
+    assert placed["tmv", "cytosol"] == 2 * 7
+    assert [filament.compartment for filament in specimen.filaments] == ["cytosol"] * 2
+    tmv = next(m for m in specimen.molecules if m.species == "tmv")
+    assert tmv.filament_index is not None
+    assert np.unique(tmv.filament_index).tolist() == [0, 1]
+    distance, radius = radii_from(specimen.membranes[0], points_of(tmv)[0])
+    assert distance.max() < radius - specimen.membranes[0].profile.head_offset_angstrom
+    assert CLEARANCE <= least_gap(specimen) < 12.0
+
+
 def test_copies_of_a_cell_that_reaches_out_of_the_slab_are_those_of_its_part() -> None:
     component = globule("g150", "cytosol", copies=200)
     params = CellParams(kind="syn3a", diameter_angstrom=(1600.0, 1600.0), genome_base_pairs=0, components=(component,))

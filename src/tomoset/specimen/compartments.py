@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tomoset.model import Filament, Molecules
-from tomoset.specimen.amounts import requested
+from tomoset.specimen.amounts import mg_per_ml_from_copies, requested
 from tomoset.specimen.components import Component
 from tomoset.specimen.composition import Placement
 from tomoset.specimen.filaments import FilamentParams, PlacedFilaments, place_filaments
-from tomoset.specimen.filling import Spacing, Wanted, fill, mark_copies
+from tomoset.specimen.filling import Spacing, Wanted, fill, mark_copies, nowhere
 from tomoset.specimen.insertion import Copies
 from tomoset.specimen.packing import PackingBox
 from tomoset.specimen.poses import Solid
 from tomoset.specimen.regions import Body, Region
 from tomoset.structures import Structure
 
-__all__ = ["Stock", "embedded", "fill_body", "placed_filaments", "wanted_in"]
+__all__ = ["Stock", "embedded", "fill_body", "lay_filaments", "placed_filaments", "wanted_in"]
 
 PAD_ANGSTROM = 60.0  # taken voxels around a compartment: no molecule reaches across them to the opposite side
 
@@ -36,6 +36,8 @@ class Stock:
     def wanted(self, component: Component, volume_angstrom3: float, share: float = 1.0) -> Wanted:
         """Copies of a component in a volume, which holds a share of the copies given as a number."""
         mass = self.structures[component.species].mass_kda
+        if volume_angstrom3 <= 0:  # a compartment of a cell that lies beyond the slab
+            return Wanted(component=component, mass_kda=mass, copies=0, mg_per_ml=0.0, volume_angstrom3=0.0)
         if component.copies is not None:
             component = replace(component, copies=round(share * component.copies))
         copies, mg_per_ml = requested(component, mass, volume_angstrom3)
@@ -49,7 +51,7 @@ def wanted_in(body: Body, stock: Stock) -> dict[str, list[Wanted]]:
     wanted: dict[str, list[Wanted]] = {}
     for name, region in body.compartments.items():
         listed = [component for component in body.components if component.compartment == name]
-        if listed and region.volume_angstrom3 > 0:
+        if listed:
             wanted[name] = [stock.wanted(component, region.volume_angstrom3, body.share) for component in listed]
     return wanted
 
@@ -108,10 +110,11 @@ def fill_body(
     for name, region in body.compartments.items():
         inside = [item for item in filaments if item.compartment == name]
         if region.volume_angstrom3 <= 0 or not (inside or wanted.get(name)):
+            placements.extend(nowhere(item) for item in wanted.get(name, ()))
             continue
         box = _compartment_box(body, region, stock)
         for params in inside:
-            found = _filaments_about_origin(box, params, region, stock, first_filament + len(laid), rng)
+            found = lay_filaments(box, params, stock, region.volume_angstrom3, first_filament + len(laid), rng)
             laid.extend(found.filaments)
             placements.append(placed_filaments(found, params, stock, region.volume_angstrom3))
         placements.extend(fill(box, wanted.get(name, ()), stock.solids, stock.spacing, rng, told=told))
@@ -158,20 +161,18 @@ def _near(molecules: Molecules, solid: Solid, lower: Floats, upper: Floats) -> C
     return Copies(positions[near], molecules.rotations[near])
 
 
-def _filaments_about_origin(
+def lay_filaments(
     box: PackingBox,
     params: FilamentParams,
-    region: Region,
     stock: Stock,
+    volume_angstrom3: float,
     first_filament: int,
     rng: np.random.Generator,
 ) -> PlacedFilaments:
-    """Filaments in a compartment: laid in the same voxels about the origin, then moved to where they are."""
-    centre = np.array(box.centre_angstrom_xyz)
-    about_origin = PackingBox(box.shape_zyx, box.voxel_angstrom, box.bits_zyb)
-    side = float(np.cbrt(region.volume_angstrom3))
-    found = place_filaments(
-        about_origin,
+    """Filaments of one species in a box whose free voxels are a compartment of some volume."""
+    side = float(np.cbrt(volume_angstrom3))
+    return place_filaments(
+        box,
         params,
         stock.structures[params.species],
         first_filament=first_filament,
@@ -180,19 +181,12 @@ def _filaments_about_origin(
         rng=rng,
         other_radius_angstrom=stock.spacing.largest_ball_angstrom,
     )
-    return replace(
-        found,
-        filaments=tuple(replace(f, curve_angstrom_xyz=f.curve_angstrom_xyz + centre) for f in found.filaments),
-        molecules=replace(found.molecules, positions_angstrom_xyz=found.molecules.positions_angstrom_xyz + centre),
-    )
 
 
 def placed_filaments(
     found: PlacedFilaments, params: FilamentParams, stock: Stock, volume_angstrom3: float
 ) -> Placement:
     """The subunits of filaments as a placement."""
-    from tomoset.specimen.amounts import mg_per_ml_from_copies
-
     mass = stock.structures[params.species].mass_kda
     asked = params.mg_per_ml
     if asked is None:

@@ -9,6 +9,7 @@ from tomoset.errors import ParameterError
 __all__ = ["COMPARTMENTS", "MEMBRANE_COMPARTMENTS", "Component"]
 
 MEMBRANE_COMPARTMENTS = ("inner-membrane", "outer-membrane", "plasma-membrane", "liposome")
+MOST = 1e9  # copies or mg/ml; whole numbers have no end, and no floating-point number holds the longest
 COMPARTMENTS = ("ice", "lumen", "cytosol", "nucleoid", "periplasm", *MEMBRANE_COMPARTMENTS)
 
 
@@ -95,8 +96,10 @@ class Component:
                 f"{'neither' if self.copies is None else 'both'}; keep one of them"
             )
         amount = self.mg_per_ml if self.mg_per_ml is not None else self.copies
-        if amount is None or not (np.isfinite(amount) and amount >= 0):
-            raise ParameterError(f"component {self.species}: expected an amount of zero or more, found {amount}")
+        if amount is None or not 0 <= amount <= MOST:
+            raise ParameterError(
+                f"component {self.species}: expected an amount of zero or more, {MOST:g} at most, found {amount}"
+            )
         if self.mg_per_ml is not None and self.compartment in MEMBRANE_COMPARTMENTS:
             raise ParameterError(
                 f"component {self.species}: expected a number of copies for what is embedded in a membrane "

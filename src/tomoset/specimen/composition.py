@@ -113,8 +113,9 @@ def refuse_impossible(run: str, compartment: str, mass_kda: float, volume_angstr
     if fraction > DENSEST_RANDOM_FRACTION:
         total = mg_per_ml_from_copies(1, mass_kda, max(volume_angstrom3, 1e-9))
         raise PackingError(
-            f"{run}: expected molecules that fill at most {DENSEST_RANDOM_FRACTION:.0%} of the {compartment}, but "
-            f"{total:.4g} mg/ml would fill {fraction:.0%}; lower the concentrations (cells hold 200 to 350 mg/ml)"
+            f"{run}: expected molecules that fill at most {DENSEST_RANDOM_FRACTION:.0%} of the {compartment} "
+            f"({total * DENSEST_RANDOM_FRACTION / fraction:.0f} mg/ml), but {total:.4g} mg/ml would fill "
+            f"{fraction:.0%}; lower the concentrations (cells hold 200 to 350 mg/ml)"
         )
 
 

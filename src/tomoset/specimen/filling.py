@@ -1,7 +1,7 @@
 """Filling one compartment with its molecules, the largest species first."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from tomoset.specimen.insertion import Copies, adsorb, cluster, insert
 from tomoset.specimen.packing import PackingBox
 from tomoset.specimen.poses import Solid
 
-__all__ = ["Spacing", "Surfaces", "Wanted", "fill", "mark_copies", "points_of"]
+__all__ = ["Spacing", "Surfaces", "Wanted", "fill", "mark_copies", "nowhere", "points_of"]
 
 POINTS_AT_ONCE = 2_000_000
 
@@ -92,18 +92,20 @@ def fill(
         species = item.component.species
         placed[species] = _place(box, item, solids[species], spacing, rng, surfaces)
         told()
-    return tuple(
-        Placement(
-            species=item.component.species,
-            compartment=item.component.compartment,
-            mass_kda=item.mass_kda,
-            requested_copies=item.copies,
-            requested_mg_per_ml=item.mg_per_ml,
-            volume_angstrom3=item.volume_angstrom3,
-            copies=placed.get(item.component.species, Copies.none()),
-            note=_note(item.component),
-        )
-        for item in wanted
+    return tuple(replace(nowhere(item), copies=placed.get(item.component.species, Copies.none())) for item in wanted)
+
+
+def nowhere(item: Wanted) -> Placement:
+    """What is wanted, none of it placed."""
+    return Placement(
+        species=item.component.species,
+        compartment=item.component.compartment,
+        mass_kda=item.mass_kda,
+        requested_copies=item.copies,
+        requested_mg_per_ml=item.mg_per_ml,
+        volume_angstrom3=item.volume_angstrom3,
+        copies=Copies.none(),
+        note=_note(item.component),
     )
 
 

@@ -8,9 +8,8 @@ from tomoset.errors import PackingError, ParameterError
 from tomoset.geometry import random_rotations
 from tomoset.model import Filament, IceLayer, Progress, Silent, Specimen
 from tomoset.specimen.bodies import place_bodies
-from tomoset.specimen.compartments import Stock, embedded, fill_body, placed_filaments, wanted_in
+from tomoset.specimen.compartments import Stock, embedded, fill_body, lay_filaments, placed_filaments, wanted_in
 from tomoset.specimen.composition import Ledger, Placement, refuse_impossible, refuse_shortage
-from tomoset.specimen.filaments import place_filaments
 from tomoset.specimen.filling import Spacing, Surfaces, Wanted, fill
 from tomoset.specimen.ice import make_ice, thickness_at
 from tomoset.specimen.obstacles import make_obstacles
@@ -121,7 +120,9 @@ class _Maker:
             box.mark_region(body.whole, grow_angstrom=self._stock.spacing.beside_others_angstrom)
             volume -= body.whole.volume_angstrom3
             self._filaments.extend(body.filaments)
-        in_ice = [self._stock.wanted(component, volume) for component in params.components] if volume > 0 else []
+        if volume <= 0:
+            raise PackingError(f"{self._run}: expected some ice to be left, but film, vesicles and cells fill it all")
+        in_ice = [self._stock.wanted(component, volume) for component in params.components]
         in_bodies = [wanted_in(body, self._stock) for body in bodies]
         self._check_all(volume, in_ice, in_bodies)
         ledger = Ledger()
@@ -212,16 +213,7 @@ class _Maker:
         for item in self._params.filaments:
             if item.compartment != "ice":
                 continue
-            found = place_filaments(
-                box,
-                item,
-                self._stock.structures[item.species],
-                first_filament=len(self._filaments),
-                size_angstrom_xyz=(*self._size[:2], volume_angstrom3 / (self._size[0] * self._size[1])),
-                clearance_angstrom=self._stock.spacing.clearance_angstrom,
-                rng=self._rng,
-                other_radius_angstrom=self._stock.spacing.largest_ball_angstrom,
-            )
+            found = lay_filaments(box, item, self._stock, volume_angstrom3, len(self._filaments), self._rng)
             self._filaments.extend(found.filaments)
             placements.append(placed_filaments(found, item, self._stock, volume_angstrom3))
         return placements

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from tomoset.errors import FormatError, ParameterError
-from tomoset.specimen.components import COMPARTMENTS, Component
+from tomoset.specimen.components import COMPARTMENTS, MOST, Component
 
 __all__ = ["proteome_components"]
 
@@ -69,6 +69,8 @@ def proteome_components(
     _check_total(amount_column, mg_per_ml, origin)
     proteins = [_Protein(number, row, mass_column, amount_column, compartment, origin) for number, row in rows]
     _check_once(proteins, origin)
+    if not any(protein.amount for protein in proteins):
+        raise FormatError(f"{origin}: expected some protein above zero in column {amount_column}, found none")
     if amount_column == "copies":
         return tuple(protein.component(copies=round(protein.amount)) for protein in proteins)
     return tuple(_by_abundance(proteins, mg_per_ml or 0.0))
@@ -139,6 +141,8 @@ def _rows(table: str | Sequence[Row], origin: str) -> list[tuple[int, Row]]:
     header = kept[0][1]
     separator = max(",;\t", key=header.count)
     names = [name.strip().lower() for name in next(csv.reader(io.StringIO(header), delimiter=separator))]
+    if len(set(names)) < len(names):
+        raise FormatError(f"{origin}: expected each column once, found {', '.join(names)}; drop or rename one")
     rows: list[tuple[int, Row]] = []
     for number, line in kept[1:]:
         values = next(csv.reader(io.StringIO(line), delimiter=separator))
@@ -164,7 +168,9 @@ def _missing(column: str, columns: set[str], origin: str) -> str:
 
 
 def _check_total(amount_column: str, mg_per_ml: float | None, origin: str) -> None:
-    if amount_column == "abundance" and not (mg_per_ml is not None and np.isfinite(mg_per_ml) and mg_per_ml > 0):
+    if mg_per_ml is not None and not isinstance(mg_per_ml, int | float):
+        raise ParameterError(f"{origin}: expected a total concentration in mg/ml, found {mg_per_ml!r}")
+    if amount_column == "abundance" and not (mg_per_ml is not None and 0 < mg_per_ml <= MOST):
         raise ParameterError(
             f"{origin}: expected a total concentration in mg/ml, above zero, because the table holds relative "
             f"abundances; found {'none' if mg_per_ml is None else f'{mg_per_ml:g}'}"
