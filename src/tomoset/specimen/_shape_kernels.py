@@ -37,24 +37,31 @@ def _legendre(degree: int, x: float) -> float:
 
 @numba.njit(cache=True)
 def _from_axis(solid: Solid, x: float, y: float, z: float) -> tuple[float, float, float, float, float]:
-    """Distance from the axis, the way there (across, sideways, along, in the axis' frame) and the place on the axis."""
+    """Length of the way from the axis, across and along it, and the place there.
+
+    The place is sine and cosine of the axis' turn where it is bent, a length and nothing where it is straight.
+    """
     half = 0.5 * solid.length
-    if solid.bend > 0.0:
-        bow = solid.length / solid.bend
-        place = min(max(np.arctan2(z, bow - x) * bow, -half), half)
-        cos, sin = np.cos(place / bow), np.sin(place / bow)
-        dx, dz = x - bow * (1.0 - cos), z - bow * sin
-        across, along = dx * cos - dz * sin, dx * sin + dz * cos
-    else:
+    if solid.bend == 0.0:
         place = min(max(z, -half), half)
-        across, along = x, z - place
-    distance = np.sqrt(across * across + y * y + along * along)
-    return distance, across, y, along, place
+        along = z - place
+        return np.sqrt(x * x + y * y + along * along), x, along, place, 0.0
+    bow = solid.length / solid.bend
+    out = np.sqrt((bow - x) * (bow - x) + z * z)
+    end = np.cos(0.5 * solid.bend)
+    if bow - x >= end * out:
+        sin, cos = z / out, (bow - x) / out
+        across = bow - out
+        return np.sqrt(across * across + y * y), across, 0.0, sin, cos
+    sin, cos = (1.0 if z > 0.0 else -1.0) * np.sqrt(1.0 - end * end), end
+    dx, dz = x - bow * (1.0 - cos), z - bow * sin
+    across, along = dx * cos - dz * sin, dx * sin + dz * cos
+    return np.sqrt(across * across + y * y + along * along), across, along, sin, cos
 
 
 @numba.njit(cache=True)
 def _direction(
-    solid: Solid, distance: float, across: float, y: float, along: float, place: float
+    solid: Solid, distance: float, across: float, y: float, along: float, sin: float, cos: float
 ) -> tuple[float, float, float]:
     """Where the ray from the axis meets the sphere of the ripples: the meridian is spread evenly over the sphere's."""
     if distance == 0.0:
@@ -62,7 +69,8 @@ def _direction(
     ux, uy, uz = across / distance, y / distance, along / distance
     if solid.length == 0.0:
         return ux, uy, uz
-    meridian = place + solid.map_radius * np.arcsin(min(max(uz, -1.0), 1.0))
+    place = sin if solid.bend == 0.0 else np.arctan2(sin, cos) * solid.length / solid.bend
+    meridian = place + (solid.map_radius * np.arcsin(min(max(uz, -1.0), 1.0)) if along != 0.0 else 0.0)
     latitude = np.pi * meridian / (solid.length + np.pi * solid.map_radius)
     ring = np.sqrt(ux * ux + uy * uy)
     scale = np.cos(latitude) / ring if ring > 0.0 else 0.0
@@ -107,15 +115,18 @@ def heights(points: NDArray[np.float64], solid: Solid) -> NDArray[np.float64]:
         x = r[0, 0] * dx + r[1, 0] * dy + r[2, 0] * dz
         y = r[0, 1] * dx + r[1, 1] * dy + r[2, 1] * dz
         z = r[0, 2] * dx + r[1, 2] * dy + r[2, 2] * dz
-        distance, across, sideways, along, place = _from_axis(solid, x, y, z)
-        ux, uy, uz = _direction(solid, distance, across, sideways, along, place)
+        distance, across, along, sin, cos = _from_axis(solid, x, y, z)
+        ux, uy, uz = _direction(solid, distance, across, y, along, sin, cos)
         result[p] = distance - solid.radius - _ripple(solid, ux, uy, uz)
     return result
 
 
 @numba.njit(cache=True)
-def inside(points: NDArray[np.float64], solid: Solid, level: float) -> NDArray[np.bool_]:
-    """Whether points lie below a height; the ripple is only looked up, in its table, where it decides."""
+def inside(points: NDArray[np.float64], solid: Solid, edges: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether an odd number of heights ``edges`` are not below points: for one edge, whether they lie within it.
+
+    The ripple is only looked up, in its table, where it decides.
+    """
     result = np.empty(len(points), np.bool_)
     r, c = solid.rotation, solid.centre
     lowest, highest = solid.ripple_table.min(), solid.ripple_table.max()
@@ -124,13 +135,20 @@ def inside(points: NDArray[np.float64], solid: Solid, level: float) -> NDArray[n
         x = r[0, 0] * dx + r[1, 0] * dy + r[2, 0] * dz
         y = r[0, 1] * dx + r[1, 1] * dy + r[2, 1] * dz
         z = r[0, 2] * dx + r[1, 2] * dy + r[2, 2] * dz
-        distance, across, sideways, along, place = _from_axis(solid, x, y, z)
-        height = distance - solid.radius - level
-        if height <= lowest:
-            result[p] = True
-        elif height > highest:
-            result[p] = False
-        else:
-            ux, uy, uz = _direction(solid, distance, across, sideways, along, place)
-            result[p] = height <= _tabled_ripple(solid.ripple_table, ux, uy, uz)
+        distance, across, along, sin, cos = _from_axis(solid, x, y, z)
+        height = distance - solid.radius
+        count, unsure = 0, False
+        for edge in edges:
+            if height - lowest <= edge:
+                count += 1
+            elif height - highest <= edge:
+                unsure = True
+        if unsure:
+            ux, uy, uz = _direction(solid, distance, across, y, along, sin, cos)
+            height -= _tabled_ripple(solid.ripple_table, ux, uy, uz)
+            count = 0
+            for edge in edges:
+                if height <= edge:
+                    count += 1
+        result[p] = count % 2 == 1
     return result

@@ -279,17 +279,12 @@ def _compartments(
         regions["cytosol"] = between(inside, regions["nucleoid"])
     if len(skins) > 1:
         outer = skins[0]
+        levels = [-outer.gap_angstrom]
+        if params.peptidoglycan:
+            levels += [sign * THICKNESS_ANGSTROM / 2 - params.wall_depth_angstrom for sign in (1, -1)]
         kept_out = within(inner.shape, inner.gap_angstrom)
-        space = between(within(outer.shape, -outer.gap_angstrom), kept_out)
-        regions["periplasm"] = (
-            between(space, _wall(outer, params.wall_depth_angstrom)) if params.peptidoglycan else space
-        )
+        regions["periplasm"] = between(within(outer.shape, *levels), kept_out)
     return regions
-
-
-def _wall(outer: Skin, depth_angstrom: float) -> Region:
-    above, below = (sign * THICKNESS_ANGSTROM / 2 - depth_angstrom for sign in (1, -1))
-    return between(within(outer.shape, above), within(outer.shape, below))
 
 
 def _contents(

@@ -95,14 +95,15 @@ class Draft:
         return replace(self, skins=skins)
 
 
-def within(shape: Shape, level_angstrom: float = 0.0) -> Region:
-    """The space below a height above a surface."""
-    lower, upper = shape.bounds_angstrom_xyz(level_angstrom)
+def within(shape: Shape, *levels_angstrom: float) -> Region:
+    """The space below a height above a surface; of several, from the highest down, every other layer between them."""
+    levels = levels_angstrom or (0.0,)
+    lower, upper = shape.bounds_angstrom_xyz(levels[0])
     return Region(
-        contains=lambda points: shape.contains(points, level_angstrom),
+        contains=lambda points: shape.contains(points, *levels),
         lower_angstrom_xyz=lower,
         upper_angstrom_xyz=upper,
-        volume_angstrom3=shape.volume_angstrom3(level_angstrom),
+        volume_angstrom3=sum((-1) ** i * shape.volume_angstrom3(level) for i, level in enumerate(levels)),
     )
 
 

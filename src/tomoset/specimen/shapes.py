@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 GRADIENT_STEP_ANGSTROM = 0.5
 CHECKED_DIRECTIONS = 200
 TABLE_STEPS = 80  # along a face of the cube: 1.4 degrees at most
+LEAST_BEND_RAD = 1e-4  # less is straight: it moves no point by an atom's width, and its circle is too large to compute
 NO_TABLE = np.zeros((6, 2, 2))
 
 
@@ -129,7 +130,7 @@ class Shape:
             radius_angstrom=radius_angstrom,
             rotation=np.eye(3),
             length_angstrom=length_angstrom,
-            bend_rad=bend_rad,
+            bend_rad=bend_rad if bend_rad > LEAST_BEND_RAD else 0.0,
             map_radius_angstrom=radius_angstrom,
             ripples=ripples,
         )
@@ -151,12 +152,17 @@ class Shape:
             np.ascontiguousarray(points_angstrom_xyz, dtype=np.float64), self._solid(NO_TABLE)
         )
 
-    def contains(self, points_angstrom_xyz: Floats, level_angstrom: float = 0.0) -> NDArray[np.bool_]:
-        """Whether points (n, 3) lie below a height above the surface, to some 0.1 Å: (n,)."""
+    def contains(self, points_angstrom_xyz: Floats, *levels_angstrom: float) -> NDArray[np.bool_]:
+        """Whether points (n, 3) lie below a height above the surface (0, if none is named), to some 0.1 Å: (n,).
+
+        Of several heights, from the highest down, the space between the first two, that between the next two and so
+        on belongs to it, and of an odd number all below the last.
+        """
         from tomoset.specimen import _shape_kernels
 
         points = np.ascontiguousarray(points_angstrom_xyz, dtype=np.float64)
-        return _shape_kernels.inside(points, self._solid(_table_of(self.ripples)), float(level_angstrom))
+        edges = np.array(levels_angstrom or (0.0,), dtype=np.float64)
+        return _shape_kernels.inside(points, self._solid(_table_of(self.ripples)), edges)
 
     def normals(self, points_angstrom_xyz: Floats) -> Floats:
         """Outward unit normals (n, 3) of the level sets through points (n, 3)."""
