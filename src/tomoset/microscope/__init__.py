@@ -15,4 +15,4 @@ __all__ = [
     "nominal_tilts_deg",
 ]
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"

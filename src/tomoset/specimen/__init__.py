@@ -17,7 +17,7 @@ from tomoset.specimen.poses import scatterer_radius_angstrom, solid_points
 from tomoset.specimen.proteomics import proteome_components
 from tomoset.specimen.requirements import RequiredSpecies, required_species
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
 
 __all__ = [
     "STAGE_VERSION",

@@ -12,7 +12,7 @@ from tomoset.structures.structure import PotentialMap, Structure
 from tomoset.structures.symmetry_axes import align_to_point_group, self_correlation
 from tomoset.structures.visibility import hidden_in_wedge, molecule_flags, share_hidden_of_line
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
 
 __all__ = [
     "BUILT_IN_NAMES",

@@ -69,7 +69,7 @@ def score_project(
     objects: tuple[PickableObject, ...] = ()
     for run in runs:
         truth = load_truth(truth_root / run)
-        objects = truth.objects
+        objects = tuple(item for item in truth.objects if item.is_particle)
         names = tuple(item.name for item in objects)
         tomogram = load_tomogram(layout, run, labeled_voxel_size(layout, run, user, session, names))
         predicted.append(load_labels(layout, run, user, session, names, tomogram.grid.voxel_size_angstrom))
