@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from tomoset.errors import PackingError, ParameterError
 from tomoset.model import IceLayer, Silent
@@ -77,32 +78,33 @@ def test_liposomes_lie_in_the_ice_apart_from_one_another() -> None:
 
 
 def test_nested_lamellae_do_not_touch() -> None:
-    params = LiposomeParams(count=4, diameter_angstrom=1400.0, diameter_spread=0.1, multilamellar_fraction=1.0)
+    params = LiposomeParams(count=3, diameter_angstrom=1300.0, diameter_spread=0.1, multilamellar_fraction=1.0)
     bodies = _place((replace(params, max_lamellae=3),), size=(4000.0, 4000.0, 1800.0), seed=2)
     assert max(len(body.membranes) for body in bodies) >= 3
     for body in bodies:
         assert len(body.membranes) >= 2
         for outer, inner in zip(body.membranes, body.membranes[1:], strict=False):
             a, b = outer.leaflet_angstrom_xyz(-1), inner.leaflet_angstrom_xyz(1)
-            nearest = np.sqrt(np.square(a[::5, None] - b[None]).sum(axis=2).min())
-            assert nearest > 40  # water between the heads
+            assert cKDTree(a).query(b)[0].min() > 40  # water between the heads
             middle = inner.vertices_angstrom_xyz.mean(axis=0)
             assert np.linalg.norm(b - middle, axis=1).max() < np.linalg.norm(a - middle, axis=1).max()
         lumen = body.compartments["lumen"]
-        inside = _points_in(lumen)[lumen.contains(_points_in(lumen))]
-        nearest = np.square(inside[:500, None] - body.membranes[-1].vertices_angstrom_xyz[None]).sum(axis=2).min()
-        assert np.sqrt(nearest) > 35  # two head offsets, less what a mesh of 50 Å misses
+        points = _points_in(lumen)
+        inside = points[lumen.contains(points)][:2000]
+        assert (
+            cKDTree(body.membranes[-1].vertices_angstrom_xyz).query(inside)[0].min() > 35
+        )  # two head offsets, less what a mesh of 50 Å misses
 
 
 def test_liposomes_are_as_many_and_as_large_as_asked() -> None:
     volume = 6000.0 * 6000.0 * 1200.0 / 1e12
     params = LiposomeParams(
-        per_cubic_micrometre=30 / volume, diameter_angstrom=500.0, diameter_spread=0.2, multilamellar_fraction=0.0
+        per_cubic_micrometre=20 / volume, diameter_angstrom=500.0, diameter_spread=0.2, multilamellar_fraction=0.0
     )
     bodies = _place((params,), size=(6000.0, 6000.0, 1200.0))
-    assert len(bodies) == 30
+    assert len(bodies) == 20
     diameters = [2 * np.cbrt(3 * body.whole.volume_angstrom3 / (4 * np.pi)) - 2 * 27.1 for body in bodies]
-    assert np.mean(diameters) == pytest.approx(500, rel=0.1)
+    assert np.mean(diameters) == pytest.approx(500, rel=0.12)
     assert np.std(diameters) == pytest.approx(100, rel=0.4)
     assert sorted(diameters, reverse=True) == diameters
 
@@ -141,7 +143,7 @@ def test_a_minicell_has_two_membranes_a_wall_and_no_chromosome() -> None:
     outer, inner = (membrane.vertices_angstrom_xyz for membrane in body.membranes)
     middle = (outer.max(axis=0) + outer.min(axis=0)) / 2
     np.testing.assert_allclose(middle, 0.0, atol=20)
-    gaps = np.sqrt(np.square(inner[::20, None] - outer[None]).sum(axis=2).min(axis=1))
+    gaps = cKDTree(outer).query(inner)[0]
     assert gaps.mean() == pytest.approx(180, abs=10)
     assert [part.name for part in body.scatterers] == [
         "lipids of outer-membrane",
@@ -149,11 +151,11 @@ def test_a_minicell_has_two_membranes_a_wall_and_no_chromosome() -> None:
         "peptidoglycan",
     ]
     assert body.filaments == ()
-    wall = body.scatterers[2].positions_angstrom_xyz[::50].astype(np.float64)
-    below = np.sqrt(np.square(wall[:, None] - outer[None]).sum(axis=2).min(axis=1))
+    wall = body.scatterers[2].positions_angstrom_xyz.astype(np.float64)
+    below = cKDTree(outer).query(wall)[0]
     assert below.mean() == pytest.approx(95, abs=8)
     assert below.min() > 45
-    assert np.sqrt(np.square(wall[:, None] - inner[None]).sum(axis=2).min()) > 20
+    assert cKDTree(inner).query(wall)[0].min() > 20
 
 
 def test_the_wall_is_one_layer_of_peptidoglycan() -> None:
@@ -166,7 +168,7 @@ def test_the_wall_is_one_layer_of_peptidoglycan() -> None:
 @pytest.mark.parametrize("params", [SMALL_CELL, SMALL_CRESCENT], ids=lambda p: p.kind)
 def test_compartments_are_apart_inside_the_whole_and_as_large_as_they_say(params: CellParams) -> None:
     (body,) = _place(cells=(params,), size=(3500.0, 3500.0, 1300.0))
-    points = _points_in(body.whole, 200_000)
+    points = _points_in(body.whole, 150_000)
     holders = np.stack([region.contains(points) for region in body.compartments.values()])
     assert (holders.sum(axis=0) <= 1).all()
     assert body.whole.contains(points)[holders.any(axis=0)].all()
@@ -205,8 +207,8 @@ def test_syn3a_has_one_membrane_and_dna_all_over_the_cytosol() -> None:
 
 
 def test_several_cells_are_spread_without_overlap() -> None:
-    bodies = _place(cells=(replace(SMALL_CELL, count=3),), size=(4500.0, 4500.0, 1600.0))
-    assert len(bodies) == 3
+    bodies = _place(cells=(replace(SMALL_CELL, count=2),), size=(3500.0, 3500.0, 1600.0))
+    assert len(bodies) == 2
     for number, body in enumerate(bodies):
         for other in bodies[:number]:
             assert not other.whole.contains(body.membranes[0].vertices_angstrom_xyz).any()
