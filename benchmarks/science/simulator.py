@@ -13,17 +13,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoset.benchmark.processing import true_defocus_at_centre_angstrom
+from tomoset.ctf import CtfParams, estimate_ctf
 from tomoset.geometry import random_rotations
 from tomoset.microscope import MicroscopeParams, field_of_view_size_xy_angstrom, image
 from tomoset.microscope.camera import poisson_counts
+from tomoset.microscope.coincidence import ntf2
 from tomoset.microscope.projection import project_molecules, transform_molecule
-from tomoset.model import Molecules, MovieSet, Resources, SeriesTruth, Silent, Specimen
-from tomoset.physics import ctf, interaction_parameter_per_volt_angstrom, transmission, wavelength_angstrom
+from tomoset.model import InMemory, Molecules, MovieSet, Resources, SeriesTruth, Silent, Specimen, Tilt, TiltSeries
+from tomoset.physics import (
+    ctf,
+    interaction_parameter_per_volt_angstrom,
+    transmission,
+    wavelength_angstrom,
+)
 from tomoset.specimen import copies_from_mg_per_ml
 from tomoset.structures import Structure, built_in_structure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
 
+from shared.direct_sum import atoms, direct_sum, direct_transform, frequency_axes, rms_ratio
 from shared.figures import report
 from shared.simulated import MIXTURE_MG_PER_ML
 
@@ -63,15 +72,10 @@ def record(
     return image(specimen, structures, params, seed=seed, resources=Resources(), progress=Silent())
 
 
-def axes(shape_yx: tuple[int, int], pixel: float) -> tuple[Floats, Floats]:
-    """Frequencies of ``rfft2``."""
-    return np.fft.fftfreq(shape_yx[0], pixel)[:, None], np.fft.rfftfreq(shape_yx[1], pixel)[None, :]
-
-
 def written_down(params: MicroscopeParams, landed_xy: Floats, defoci: Floats, spread: float = 12.0) -> Floats:
     """Contrast of Gaussian beads from the formula."""
     (ny, nx), pixel = params.frame_shape_yx, params.pixel_size_angstrom
-    ky, kx = axes((ny, nx), pixel)
+    ky, kx = frequency_axes((ny, nx), pixel)
     k = np.hypot(ky, kx)
     optics = {"voltage_kv": 300.0, "cs_mm": params.cs_mm, "amplitude_contrast": params.amplitude_contrast}
     transform = np.zeros(k.shape, dtype=complex)
@@ -92,15 +96,10 @@ def rendered(movies: MovieSet, tilt: int) -> Floats:
 def displacement_pixel(found: Floats, expected: Floats, pixel: float) -> Floats:
     """Sub-pixel shift between two images: weighted fit of the cross-spectrum's phase."""
     cross = np.fft.rfft2(found) * np.conj(np.fft.rfft2(expected))
-    ky, kx = axes(found.shape, pixel)
+    ky, kx = frequency_axes(found.shape, pixel)
     root = np.sqrt(np.abs(cross) * ((ky**2 + kx**2 < 0.06**2) & (kx > 0))).ravel()
     basis = np.stack([(2 * np.pi * pixel * np.broadcast_to(k, cross.shape)).ravel() for k in (kx, ky)], axis=1)
     return np.linalg.lstsq(basis * root[:, None], -np.angle(cross).ravel() * root, rcond=None)[0]
-
-
-def rms_ratio(error: Floats, signal: Floats) -> float:
-    """Root mean square of an error relative to the signal's."""
-    return float(np.sqrt(np.mean(error**2) / np.mean(signal**2)))
 
 
 def projection_figures(seed: int) -> None:
@@ -112,7 +111,7 @@ def projection_figures(seed: int) -> None:
         molecule = transform_molecule(structure, pixel)
         rotations, offsets = random_rotations(3, rng), rng.uniform(-0.5, 0.5, (3, 2))
         n = molecule.box_pixels
-        ky, kx = axes((n, n), pixel)
+        ky, kx = frequency_axes((n, n), pixel)
         errors = []
         for patch, rotation, offset in zip(
             project_molecules(molecule, rotations, offsets), rotations, offsets, strict=True
@@ -159,7 +158,7 @@ def radial_power(image_yx: Floats) -> Floats:
     """Mean power on rings one Fourier pixel wide, of a square image."""
     n = image_yx.shape[0]
     power = np.abs(np.fft.rfft2(image_yx - image_yx.mean())) ** 2
-    ky, kx = axes((n, n), 1.0)
+    ky, kx = frequency_axes((n, n), 1.0)
     ring = np.rint(np.hypot(ky, kx) * n).astype(int)
     return (np.bincount(ring.ravel(), power.ravel()) / np.bincount(ring.ravel()))[: n // 2]
 
@@ -194,6 +193,114 @@ def count_figures(seed: int) -> None:
         ratio = max(ratio, abs(float(((frames - mean_yx) ** 2 / mean_yx).mean()) - 1))
     report("mean counts against dose x area x DQE x transmission", 100 * deviation, "%", 1.0)
     report("variance of counts over Poisson's, minus 1", 100 * ratio, "%", 1.0)
+
+
+def noise_figures(seed: int) -> None:
+    """Power of the counts' noise against the camera's closed form, with coincidence loss."""
+    n = 512
+    params = MicroscopeParams(
+        frame_shape_yx=(n, n), n_frames=8, tilt_min_deg=0, tilt_max_deg=0, total_dose_e_per_angstrom2=3.2,
+        gain_spread=0.0, coincidence_pixels=4.0, dose_rate_e_per_pixel_s=25.0, **PERFECT,
+    )  # fmt: skip
+    movies, _ = record(slab(params, 1500.0, ()), {"bead": bead()}, params, seed)
+    frames = movies.movies[0].frames_tyx.read().astype(np.float64)
+    power = np.mean([radial_power(frame) for frame in frames], axis=0) / (n * n * frames.mean())
+    rings = slice(8, n // 2)
+    expected = ntf2(np.arange(n // 2)[rings] / n, params, transmission=transmission(1500.0, 0.0))
+    smooth = np.convolve(power[rings] / expected, np.full(16, 1 / 16), mode="valid")
+    report("power of the noise against NTF², rings of 16", 100 * float(np.abs(smooth - 1).max()), "%", 3.0)
+    report("power of the noise against NTF², mean", 100 * abs(float(np.mean(power[rings] / expected)) - 1), "%", 1.0)
+
+
+def engine_figures(seed: int, *, quick: bool) -> None:
+    """Noise-free frames at the finest pixels against the direct sum over all points."""
+    n = 384
+    params = MicroscopeParams(
+        pixel_size_angstrom=2.077, frame_shape_yx=(n, n), n_frames=2, tilt_step_deg=45.0,
+        total_dose_e_per_angstrom2=100.0, **PERFECT,
+    )  # fmt: skip
+    for spread in (1.0, 4.5):
+        rng = np.random.default_rng(seed)
+        structure, copies = atoms(rng, spread), 3 if quick else 6
+        positions = np.column_stack([rng.uniform(-150, 150, (copies, 2)), rng.uniform(-200, 200, copies)])
+        molecules = Molecules(species="bead", positions_angstrom_xyz=positions, rotations=random_rotations(copies, rng))
+        movies, truth = record(slab(params, 1500.0, (molecules,)), {"bead": structure}, params, seed)
+        for tilt, name in ((1, "0°, first"), (2, "45°"), (0, "-45°, last")):
+            movie = movies.movies[tilt]
+            dose = movie.dose_before_e_per_angstrom2 + 0.25 * movie.dose_e_per_angstrom2
+            found = movie.frames_tyx.scene.contrast(tilt, 0)[60:-60, 60:-60]
+            for own_depth in (False, True) if (spread, tilt) == (1.0, 1) else (False,):
+                exact = direct_sum(params, truth, structure, tilt, dose, own_depth=own_depth)[60:-60, 60:-60]
+                kind = "with the points' own depths" if own_depth else "with a height each"
+                label = f"frame at {name}, points of {spread:g} Å, against the direct sum {kind}"
+                report(label, 100 * rms_ratio(found - exact, exact), "%", None if own_depth else 1.0)
+
+
+def resolution_figures(seed: int) -> None:
+    """Fourier ring correlation of the noise-free movie, its phases flipped, with the projected potential."""
+    n = 384
+    params = MicroscopeParams(
+        pixel_size_angstrom=2.077, frame_shape_yx=(n, n), n_frames=4, tilt_min_deg=0, tilt_max_deg=0,
+        total_dose_e_per_angstrom2=12.0, mtf="k3-standard", **{**PERFECT, "drift_angstrom": 4.0},
+    )  # fmt: skip
+    rng = np.random.default_rng(seed)
+    structure = atoms(rng, 1.0)
+    positions = np.column_stack([rng.uniform(-200, 200, (12, 2)), np.zeros(12)])
+    molecules = Molecules(species="bead", positions_angstrom_xyz=positions, rotations=random_rotations(12, rng))
+    movies, truth = record(slab(params, 800.0, (molecules,)), {"bead": structure}, params, seed)
+    k = np.hypot(*frequency_axes((n, n), 2.077))
+    transfer = ctf(k, truth.defocus_angstrom[0], voltage_kv=300.0, cs_mm=2.7, amplitude_contrast=0.07)
+    window = np.outer(np.hanning(n), np.hanning(n))
+    total = np.zeros((n, n))
+    for frame in range(params.n_frames):
+        spectrum = np.fft.rfft2(movies.movies[0].frames_tyx.scene.contrast(0, frame))
+        ky, kx = frequency_axes((n, n), 2.077)
+        x, y = truth.frame_shift_xy_angstrom[0, frame]
+        total += np.fft.irfft2(spectrum * np.exp(2j * np.pi * (kx * x + ky * y)) * np.sign(transfer), (n, n))
+    exact = np.zeros(k.shape, dtype=complex)
+    for centre, rotation in zip(positions, molecules.rotations, strict=True):
+        points = centre + structure.positions_angstrom_xyz @ rotation.T
+        exact += direct_transform(params, truth.geometry.project(points)[0], structure)
+    a, b = np.fft.rfft2(total * window), np.fft.rfft2(np.fft.irfft2(exact, (n, n)) * window)
+    ring = np.rint(k * n * 2.077).astype(int)
+    sums = [np.bincount(ring.ravel(), v.ravel()) for v in ((a * b.conj()).real, abs(a) ** 2, abs(b) ** 2)]
+    curve = (sums[0] / np.sqrt(sums[1] * sums[2]))[: n // 2]
+    smooth = np.convolve(curve, np.full(12, 1 / 12), mode="valid")
+    limit = int(n * 2.077 / 4.5)
+    report("ring correlation with the true projection, least to 4.5 Å", smooth[4:limit].min(), "", 0.9, at_least=True)
+
+
+def defocus_figures(seed: int, *, quick: bool) -> None:
+    """Defocus and hand that the estimation finds in movies of ice with astigmatism."""
+    for hand in (1, -1):
+        params = MicroscopeParams(
+            tilt_step_deg=15.0 if quick else 9.0, total_dose_e_per_angstrom2=30.0, ice_phase_noise=0.03,
+            defocus_hand=hand, drift_angstrom=0.0, hot_pixel_fraction=0.0, astigmatism_angstrom=200.0,
+            defocus_jitter_angstrom=600.0,
+        )  # fmt: skip
+        movies, truth = record(slab(params, 1500.0, ()), {"bead": bead()}, params, seed)
+        gain = movies.gain_yx.read()
+        images = np.stack([movie.frames_tyx.read().sum(axis=0, dtype=np.float32) * gain for movie in movies.movies])
+        tilts = tuple(
+            Tilt(
+                name=movie.name,
+                nominal_tilt_deg=movie.nominal_tilt_deg,
+                acquisition_order=movie.acquisition_order,
+                dose_e_per_angstrom2=movie.dose_e_per_angstrom2,
+                dose_before_e_per_angstrom2=movie.dose_before_e_per_angstrom2,
+                mean_counts=float(image_yx.mean()),
+            )
+            for movie, image_yx in zip(movies.movies, images, strict=True)
+        )
+        series = TiltSeries(
+            run="TS001", pixel_size_angstrom=5.0, tilts=tilts, images_nyx=InMemory(images),
+            nominal_tilt_axis_deg=params.tilt_axis_deg, geometry=truth.geometry, optics=params.optics,
+        )  # fmt: skip
+        found = estimate_ctf(series, CtfParams(), resources=Resources(), progress=Silent())
+        defocus = np.array([tilt.ctf.defocus_angstrom for tilt in found.tilts])
+        error = np.abs(defocus / true_defocus_at_centre_angstrom(truth) - 1)
+        report(f"defocus estimated from ice, worst tilt, hand {hand:+d}", 100 * float(error.max()), "%", 1.0)
+        report(f"hand estimated, {hand:+d}", float(found.defocus_hand == hand), "", 1.0, at_least=True)
 
 
 def poisson_figures(seed: int) -> None:
@@ -258,7 +365,11 @@ def main() -> None:
     cost_figures(options.seed, quick=options.quick)  # first, so that the peak memory is its own
     projection_figures(options.seed)
     geometry_figures(options.seed)
+    engine_figures(options.seed, quick=options.quick)
+    resolution_figures(options.seed)
     count_figures(options.seed)
+    noise_figures(options.seed)
+    defocus_figures(options.seed, quick=options.quick)
     poisson_figures(options.seed)
 
 

@@ -24,6 +24,8 @@ _TABLE_STEPS = 4096
 # image's band; the slices undo the widening exactly.
 _VOXELS_PER_PIXEL = 2
 _WIDENING_VOXELS = 0.7
+# Where points still have this amplitude at the end of the band, their projection rings over some pixels.
+_RINGS_FROM, _RINGING_PIXELS = 0.02, 10
 
 Floats = NDArray[np.float64]
 
@@ -65,8 +67,10 @@ class MoleculeTransform:
 
     @property
     def box_pixels(self) -> int:
-        """Edge of the image patch that holds any projection, even."""
-        return 2 * math.ceil(0.5 * self.extent_angstrom / self.pixel_size_angstrom + 2)
+        """Edge of the image patch that holds any projection, even, and the ringing of one whose band is cut short."""
+        at_band = math.exp(-2 * (math.pi * self.finest_spread_angstrom * self.band_per_angstrom) ** 2)
+        margin = _RINGING_PIXELS if at_band > _RINGS_FROM else 2
+        return 2 * math.ceil(0.5 * self.extent_angstrom / self.pixel_size_angstrom + margin)
 
     def onto(self, pixel_size_angstrom: float, frequency_per_angstrom: float) -> "MoleculeTransform":
         """Return the same transform for patches of other pixels, to a frequency at most."""
