@@ -2,7 +2,7 @@
 
 import multiprocessing
 import pickle
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -156,3 +156,23 @@ def test_methods_text_is_one_sentence_with_the_numbers():
     assert text.endswith(".")
     for word in ("300 kV", "-45° to 45°", "12 e⁻/Å²", "3.5 µm"):
         assert word in text
+
+
+def test_methods_text_names_what_is_on_and_nothing_else():
+    plain = methods_text(small())
+    full = methods_text(small(astigmatism_angstrom=300.0, mtf="k3-cds", propagation="multislice", slab_angstrom=80.0))
+    for words in ("astigmatism of 30 nm", "k3-cds", "slabs of 8 nm"):
+        assert words in full
+        assert words not in plain
+    assert full.count(". ") == 0
+
+
+def test_threads_that_read_different_movies_at_once_get_the_same_bits():
+    params = small()
+    movies, _ = record(crowd(params), beads(), params, seed=9)
+    alone = [m.frames_tyx.read() for m in movies.movies]
+    again, _ = record(crowd(params), beads(), params, seed=9)
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(_read, [m.frames_tyx for m in again.movies]))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -159,8 +159,30 @@ def methods_text(params: MicroscopeParams) -> str:
         f"{params.amplitude_contrast:g}) from {params.tilt_min_deg:g}° to {params.tilt_max_deg:g}° in steps of "
         f"{params.tilt_step_deg:g}° ({params.scheme} scheme), as movies of {params.n_frames} frames of {width} x "
         f"{height} pixels of {params.pixel_size_angstrom:g} Å, with {params.total_dose_e_per_angstrom2:g} e⁻/Å² in "
-        f"total at {params.defocus_angstrom / 1e4:g} µm underfocus, by linear weak-phase imaging with the defocus of "
-        "each molecule's height, dose-dependent damage (Grant & Grigorieff 2015), beam-induced motion, phase noise "
-        f"of the ice, inelastic loss with a mean free path of {params.mean_free_path_angstrom / 10:g} nm and Poisson "
-        f"counts at a DQE of {params.dqe:g}."
+        f"total at {params.defocus_angstrom / 1e4:g} µm underfocus, by linear weak-phase imaging"
+        f"{_beyond_linear_text(params)} with the defocus of each molecule's height, dose-dependent damage (Grant & "
+        f"Grigorieff 2015), beam-induced motion, phase noise of the ice, inelastic loss with a mean free path of "
+        f"{params.mean_free_path_angstrom / 10:g} nm{_imperfections_text(params)} and Poisson counts at a DQE of "
+        f"{params.dqe:g}."
     )
+
+
+def _beyond_linear_text(params: MicroscopeParams) -> str:
+    if params.propagation == "linear":
+        return ""
+    return f", to which what the electron wave through slabs of {params.slab_angstrom / 10:g} nm changes was added,"
+
+
+def _imperfections_text(params: MicroscopeParams) -> str:
+    """Whatever of the optional physics is on, each with its number, as further members of a list."""
+    parts = (
+        (params.astigmatism_angstrom, f"astigmatism of {params.astigmatism_angstrom / 10:g} nm"),
+        (params.illumination_half_angle_mrad, f"an illumination of {params.illumination_half_angle_mrad:g} mrad"),
+        (params.focal_spread_angstrom, f"a focal spread of {params.focal_spread_angstrom / 10:g} nm"),
+        (params.mtf != "none", f"the MTF of a {params.mtf} camera"),
+        (params.coincidence_pixels, f"coincidence loss within {params.coincidence_pixels:g} pixels"),
+        (params.magnification_error, f"magnification errors of {100 * params.magnification_error:g} %"),
+        (params.deformation_angstrom, f"a specimen that deforms by {params.deformation_angstrom:g} Å"),
+        (params.local_motion_angstrom, f"local motion of {params.local_motion_angstrom:g} Å"),
+    )
+    return "".join(f", {text}" for on, text in parts if on)
