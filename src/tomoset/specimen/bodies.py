@@ -75,7 +75,8 @@ def place_bodies(
     drafts = [draft for params in cells for draft in draft_cells(params, rng)]
     central = len(drafts) == 1
     thickness = (box.shape_zyx[0] - 2) * box.voxel_angstrom - 2 * clearance_angstrom
-    volume = float(np.prod(size_angstrom_xyz))
+    height = size_angstrom_xyz[2] if ice is None else float(ice.thickness_angstrom_yx.mean())
+    volume = size_angstrom_xyz[0] * size_angstrom_xyz[1] * height
     vesicles = [
         draft
         for params in liposomes

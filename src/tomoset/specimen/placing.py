@@ -79,8 +79,9 @@ def find_place(
     if not blocked:
         raise PackingError(_too_thin(draft, thinnest, size_angstrom_xyz, walls))
     raise PackingError(
-        f"{draft.kind}: expected free room {thinnest:.0f} Å across in the ice, found none in {TRIES} tries; ask for "
-        "fewer or smaller vesicles and cells, or for less film and contamination"
+        f"{draft.kind}: expected free room {thinnest:.0f} Å across in the ice, found none in {TRIES} tries beside the "
+        f"{len(others)} vesicles and cells placed before; ask for fewer or smaller ones, or for less film and "
+        "contamination"
     )
 
 
