@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from tomoset.errors import ParameterError
 from tomoset.specimen.cells import CellParams
 from tomoset.specimen.components import Component
@@ -15,6 +13,8 @@ from tomoset.specimen.ice import IceParams
 from tomoset.specimen.liposomes import LiposomeParams
 
 __all__ = ["Component", "SpecimenParams"]
+
+THICKEST_ANGSTROM = 5e4  # twelve mean free paths: no electron comes through unscattered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ class SpecimenParams:
     Raises
     ------
     ParameterError
-        If a length is not positive (the margin may be zero), the margins leave no ice, a species is named twice, or
-        one that floats in the ice is said to be in a cell.
+        If a length is not positive (the margin may be zero), the ice is too thick to see through, the margins leave
+        none of it, a species is named twice, or one that floats in the ice is said to be in a cell.
     """
 
     components: tuple[Component, ...] = ()
@@ -78,8 +78,11 @@ class SpecimenParams:
 
     def __post_init__(self) -> None:
         """Refuse slabs that cannot exist."""
-        if not (np.isfinite(self.thickness_angstrom) and self.thickness_angstrom > 0):
-            raise ParameterError(f"expected a positive ice thickness in Å, found {self.thickness_angstrom:g}")
+        if not 0 < self.thickness_angstrom <= THICKEST_ANGSTROM:
+            raise ParameterError(
+                f"expected a positive ice thickness of at most {THICKEST_ANGSTROM:g} Å, found "
+                f"{self.thickness_angstrom:g} Å"
+            )
         if not 0 <= self.margin_angstrom < self.thickness_angstrom / 2:
             raise ParameterError(
                 f"expected a margin between 0 and half the ice thickness ({self.thickness_angstrom / 2:g} Å), found "

@@ -168,8 +168,6 @@ def _missing(column: str, columns: set[str], origin: str) -> str:
 
 
 def _check_total(amount_column: str, mg_per_ml: float | None, origin: str) -> None:
-    if mg_per_ml is not None and not isinstance(mg_per_ml, int | float):
-        raise ParameterError(f"{origin}: expected a total concentration in mg/ml, found {mg_per_ml!r}")
     if amount_column == "abundance" and not (mg_per_ml is not None and 0 < mg_per_ml <= MOST):
         raise ParameterError(
             f"{origin}: expected a total concentration in mg/ml, above zero, because the table holds relative "

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tomoset.annotation import Template
-from tomoset.errors import OutputError, TomosetError
+from tomoset.errors import OutputError, ParameterError, TomosetError
 from tomoset.formats.atomic import atomic_path
 from tomoset.specimen import required_species
 from tomoset.structures import Structure, resolve_structure
@@ -71,7 +71,20 @@ def load_structures(recipe: Recipe, folder: Path) -> dict[str, Structure]:
                     symmetry=species.symmetry,
                     mass_kda=species.mass_kda,
                 )
+    if recipe.microscope is not None:
+        _refuse_coarse_pixels(structures, recipe.microscope.pixel_size_angstrom)
     return structures
+
+
+def _refuse_coarse_pixels(structures: dict[str, Structure], pixel_size_angstrom: float) -> None:
+    """A molecule less than two pixels wide is not sampled: it would be imaged as something else."""
+    for name, structure in structures.items():
+        width = 2 * structure.radius_angstrom
+        if width < 2 * pixel_size_angstrom:
+            raise ParameterError(
+                f"{name}: expected a molecule at least two pixels of {pixel_size_angstrom:g} Å wide, found "
+                f"{width:.0f} Å; take finer pixels (microscope.pixel_size_angstrom) or leave it out"
+            )
 
 
 def simulated_structures(recipe: Recipe, folder: Path) -> dict[str, Structure]:

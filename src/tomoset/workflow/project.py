@@ -169,9 +169,9 @@ def _import_recipe(root: Path, recipe_name: str, overrides: tuple[str, ...]) -> 
 
 
 def _write_skeleton(layout: ProjectLayout, recipe: Recipe, recipe_folder: Path) -> None:
+    load_structures(recipe, recipe_folder)  # one that cannot be read is found now, under the name that the user knows
     layout.root.mkdir(parents=True)
     recipe = _with_own_structures(layout, recipe, recipe_folder)
-    load_structures(recipe, layout.root)  # a structure that cannot be read is found now, not after an hour
     layout.recipe.write_text(recipe_text(recipe), encoding="utf-8")
     write_config(layout.copick_config, recipe.pickable_objects(), name=recipe.name, description=recipe.title)
     layout.raw.mkdir()

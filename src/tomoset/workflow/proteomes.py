@@ -27,7 +27,7 @@ def expand_proteomes(table: dict[str, Any], read_text: Callable[[str], str], ori
     FormatError, ParameterError
         As ``proteome_components``.
     RecipeError
-        If a total is given without a table.
+        If a total is given without a table, or is no number.
     """
     specimen = table.get("specimen")
     cells = specimen.get("cells") if isinstance(specimen, dict) else None
@@ -37,6 +37,8 @@ def expand_proteomes(table: dict[str, Any], read_text: Callable[[str], str], ori
         file, total = cell.pop("proteome", None), cell.pop("proteome_mg_per_ml", None)
         if file is None and total is not None:
             raise RecipeError(f"{origin}: proteome_mg_per_ml = {total} without a proteome; name the table's file")
+        if total is not None and (isinstance(total, bool) or not isinstance(total, int | float)):
+            raise RecipeError(f"{origin}: expected proteome_mg_per_ml to be a number, found {total!r}; correct it")
         if file is not None:
             components = proteome_components(read_text(str(file)), mg_per_ml=total, origin=str(file))
             cell["components"] = [*cell.get("components", []), *(_plain(component) for component in components)]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 import typing
@@ -70,7 +71,13 @@ class ObjectSpec:
     identifier: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse colours no viewer understands, and particles without a look."""
+        """Refuse sizes that nothing has, colours no viewer understands, and particles without a look."""
+        for key in ("radius_angstrom", "mass_kda"):
+            value = getattr(self, key)
+            if value is not None and not 0 < value < math.inf:
+                raise RecipeError(f"objects.{self.name}.{key}: expected a positive number, found {value:g}")
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise RecipeError(f"objects.{self.name}.threshold: expected a finite number, found {self.threshold:g}")
         digits = self.color.removeprefix("#")
         if len(digits) != 6 or any(c not in "0123456789abcdefABCDEF" for c in digits):
             raise RecipeError(f"objects.{self.name}.color: expected #rrggbb, found {self.color!r}")
@@ -249,21 +256,27 @@ def read_recipe(
     try:
         return TypeAdapter(Recipe).validate_python(table)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'recipe'}: {e['msg']}" for e in error.errors()]
-        raise RecipeError(f"{origin}: {'; '.join(lines)}") from error
+        raise RecipeError(f"{origin}: {'; '.join(_complaint(e['loc'], e['msg']) for e in error.errors())}") from error
+
+
+def _complaint(place: tuple[int | str, ...], message: str) -> str:
+    """What pydantic says of one value; of our own checks without the name that it gives them."""
+    where = ".".join(str(part) for part in place)
+    return f"{where}: {message}".removeprefix(": ").replace("Value error, ", "", 1)
 
 
 def _choose_scale(table: dict[str, Any], overrides: tuple[str, ...], origin: str) -> None:
     """Lay the tables of ``[scales.NAME]`` over the recipe's own; a recipe written by ``recipe_text`` has none left."""
     scales = table.pop("scales", {})
+    own = table.get("scale", "small")
     for override in overrides:
         if override.partition("=")[0].strip() == "scale":
             _override(table, override)
     scale = table.get("scale", "small")
     if scale in scales:
         _merge(table, scales[scale])
-    elif scales and scale != "small":
-        raise RecipeError(f"{origin}: expected scale to be one of small, {', '.join(scales)}, found {scale!r}")
+    elif scale != ("small" if scales else own):
+        raise RecipeError(f"{origin}: expected scale to be one of {', '.join((own, *scales))}, found {scale!r}")
 
 
 def _merge(table: dict[str, Any], other: dict[str, Any]) -> None:
