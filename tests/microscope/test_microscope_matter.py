@@ -252,6 +252,23 @@ def test_late_views_are_computed_on_a_coarse_canvas_and_look_the_same():
     assert relative_error(found, expected) < 0.01
 
 
+def test_points_of_each_width_have_their_own_canvas_and_add_up():
+    params = small(**QUIET, pixel_size_angstrom=2.0, frame_shape_yx=(256, 288), total_dose_e_per_angstrom2=3.0)
+    rng = np.random.default_rng(2)
+    clouds = []
+    for spread, fades in ((2.5, True), (8.0, True), (5.0, False), (20.0, False)):
+        places = np.column_stack([rng.uniform(-200, 200, (9, 2)), rng.uniform(-300, 300, 9)])
+        clouds.append(points(places, strength=3e4 * spread**2, spread=spread, fades=fades))
+    matter = with_matter(params, *clouds)
+    movies, _ = record(matter, beads(), params)
+    scene = movies.movies[0].frames_tyx.scene
+    rendered = scene.rendered(0)
+    whole = matter_spectrum((), {}, scene.view(0), params, rendered.canvas, scatterers=tuple(clouds))
+    expected = scene.canvas.frame(np.fft.irfft2(whole, rendered.canvas.shape_yx))
+    found = sum(np.fft.irfft2(part, rendered.canvas.shape_yx) for part in scene.contrast_spectra(0))
+    assert relative_error(scene.canvas.frame(found), expected) < 0.005
+
+
 def test_what_survives_a_dose_is_told_by_damage_and_the_points_width():
     assert surviving_frequency(0.5, 0.0, 0.25, 300.0) == 0.25
     late = surviving_frequency(0.5, 100.0, 0.25, 300.0)

@@ -16,7 +16,7 @@ from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.projection import MoleculeTransform
 from tomoset.microscope.splatting import Cloud, absorbance
 from tomoset.microscope.views import View
-from tomoset.model import Specimen
+from tomoset.model import Molecules, Scatterers, Specimen
 from tomoset.physics import damage_amplitude
 
 __all__ = ["RenderedView", "render_view", "surviving_frequency"]
@@ -108,6 +108,7 @@ def render_view(
     workers : int
         Threads of the Fourier transforms.
     """
+    shadow_yx = bar_shadow(blocked_half_plane, canvas)
     canvas = canvas.magnified(view.magnification)
     work = _Work(specimen, transforms, view, params, memory_gib, workers)
     fading, fading_canvas = _fading(work, canvas, doses_e_per_angstrom2[0])
@@ -128,7 +129,7 @@ def render_view(
         steady=np.stack(steady),
         shares=np.concatenate([shares, always]),
         transmission=transmission,
-        attenuation_yx=_attenuation(ice_yx, absorbed_yx, bar_shadow(blocked_half_plane, canvas)),
+        attenuation_yx=_attenuation(ice_yx, absorbed_yx, shadow_yx),
     )
 
 
@@ -141,28 +142,69 @@ class _Work(NamedTuple):
     workers: int
 
 
+class _Part(NamedTuple):
+    """Contrast of some of the matter, on a canvas as coarse as it allows."""
+
+    spectrum: Spectrum
+    canvas: Canvas
+
+
 def _fading(work: _Work, canvas: Canvas, dose_before: float) -> tuple[Spectrum, Canvas]:
     """Contrast of undamaged matter that fades, on the coarsest canvas that resolves what a dose has left of it."""
-    specimen, params = work.specimen, work.params
-    some = tuple(points for points in specimen.scatterers if points.fades)
-    spreads = {work.transforms[copies.species].finest_spread_angstrom for copies in specimen.molecules}
-    spreads |= {points.spread_angstrom for points in some}
-    largest = largest_frequency(canvas)
-    band = max((surviving_frequency(s, dose_before, largest, params.voltage_kv) for s in spreads), default=0.0)
-    coarse = canvas.resolving(max([band, *_slightly_finer(work, band)]))
-    fading = matter_spectrum(
-        specimen.molecules,
+    parts = []
+    if work.specimen.molecules:
+        spreads = {work.transforms[copies.species].finest_spread_angstrom for copies in work.specimen.molecules}
+        band = max(_band(work, canvas, spread, dose_before) for spread in spreads)
+        coarse = canvas.resolving(max([band, *_slightly_finer(work, band)]))
+        parts.append(_part(work, coarse, work.specimen.molecules, (), band))
+    fading = tuple(points for points in work.specimen.scatterers if points.fades)
+    parts += _points_by_spread(work, canvas, fading, dose_before)
+    finest = max((part.canvas for part in parts), key=lambda one: one.shape_yx, default=canvas.resolving(0.0))
+    return _together(parts, finest, canvas), finest
+
+
+def _points_by_spread(
+    work: _Work, canvas: Canvas, scatterers: tuple[Scatterers, ...], dose_before: float
+) -> list[_Part]:
+    """Points of each width by themselves: the wider ones need only coarse canvases."""
+    parts = []
+    for spread in sorted({points.spread_angstrom for points in scatterers}):
+        some = tuple(points for points in scatterers if points.spread_angstrom == spread)
+        band = _band(work, canvas, spread, dose_before)
+        parts.append(_part(work, canvas.resolving(band), (), some, band))
+    return parts
+
+
+def _band(work: _Work, canvas: Canvas, spread: float, dose_before: float) -> float:
+    return surviving_frequency(spread, dose_before, largest_frequency(canvas), work.params.voltage_kv)
+
+
+def _part(
+    work: _Work, canvas: Canvas, molecules: tuple[Molecules, ...], scatterers: tuple[Scatterers, ...], band: float
+) -> _Part:
+    spectrum = matter_spectrum(
+        molecules,
         work.transforms,
         work.view,
-        params,
-        coarse,
-        scatterers=some,
-        frequency_per_angstrom=band or None,
+        work.params,
+        canvas,
+        scatterers=scatterers,
+        frequency_per_angstrom=band,
         memory_gib=work.memory_gib,
         workers=work.workers,
     )
-    fading *= np.float32((coarse.coarseness / canvas.coarseness) ** 2)
-    return fading, coarse
+    return _Part(spectrum, canvas)
+
+
+def _together(parts: list[_Part], onto: Canvas, scaled_for: Canvas) -> Spectrum:
+    """Sum of parts on one canvas, scaled as transforms of another one are."""
+    from tomoset.microscope import _optics_kernels
+
+    total = np.zeros((onto.shape_yx[0], onto.shape_yx[1] // 2 + 1), dtype=np.complex64)
+    for part in parts:
+        enlarged = (part.canvas.coarseness / scaled_for.coarseness) ** 2
+        _optics_kernels.pad_into(total, part.spectrum, np.float32(enlarged))
+    return total
 
 
 def _slightly_finer(work: _Work, band: float) -> list[float]:
@@ -178,11 +220,7 @@ def _same_in_all_frames(work: _Work, canvas: Canvas, dose: float) -> list[Spectr
     lasting = tuple(points for points in specimen.scatterers if not points.fades)
     spectra = []
     if lasting:
-        spectra.append(
-            matter_spectrum(
-                (), {}, view, params, canvas, scatterers=lasting, memory_gib=work.memory_gib, workers=work.workers
-            )
-        )
+        spectra.append(_together(_points_by_spread(work, canvas, lasting, 0.0), canvas, canvas))
     if params.propagation == "multislice":
         matter = (specimen.molecules, work.transforms, specimen.scatterers)
         spectra.append(beyond_linear(*matter, view, params, canvas, dose_e_per_angstrom2=dose, workers=work.workers))
