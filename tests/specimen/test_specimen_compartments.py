@@ -29,6 +29,7 @@ STRUCTURES = {
     "tmv": built_in_structure("tmv"),
     "g30": globule_structure("g30", 30.0),
     "g150": globule_structure("g150", 150.0),
+    "ribosome": built_in_structure("ribosome-70s"),
 }
 Floats = NDArray[np.float64]
 
@@ -201,6 +202,31 @@ def test_cytosol_keeps_off_what_is_embedded_and_off_its_own_filaments() -> None:
     assert CLEARANCE <= least_gap(specimen) < 12.0
 
 
+def test_nucleic_acid_gives_way_to_what_is_wider_than_its_meshes() -> None:
+    params = CellParams(
+        kind="syn3a",
+        diameter_angstrom=(1500.0, 1500.0),
+        deformation=0.0,
+        genome_base_pairs=50_000,  # strands some 90 Å apart: hardly a ribosome would fit between them
+        components=(
+            globule("g30", "cytosol", mg_per_ml=60.0),
+            Component(species="ribosome", copies=12, compartment="cytosol"),
+        ),
+    )
+    specimen = make(SpecimenParams(cells=(params,), thickness_angstrom=1900.0), (1900.0, 1900.0))
+    assert [(m.species, len(m)) for m in specimen.molecules][1] == ("ribosome", 12)
+    assert [row.species for row in specimen.composition] == ["g30", "ribosome"]
+    (dna,) = specimen.filaments
+    (matter,) = (part for part in specimen.scatterers if part.name == "dna")
+    assert dna.length_angstrom == pytest.approx(170_000.0, rel=0.02)
+    for molecules in specimen.molecules:
+        radius = scatterer_radius_angstrom(STRUCTURES[molecules.species])
+        for points in (dna.curve_angstrom_xyz, matter.positions_angstrom_xyz):
+            gap, _ = cKDTree(points).query(points_of(molecules)[0])
+            assert gap.min() >= dna.radius_angstrom + radius
+    assert least_gap(specimen) >= CLEARANCE
+
+
 def test_copies_of_a_cell_that_reaches_out_of_the_slab_are_those_of_its_part() -> None:
     component = globule("g150", "cytosol", copies=200)
     params = CellParams(kind="syn3a", diameter_angstrom=(1600.0, 1600.0), genome_base_pairs=0, components=(component,))
@@ -249,7 +275,7 @@ def test_shortage_in_a_cell_says_where_and_what_fits() -> None:
 def test_impossible_cell_is_refused_at_once() -> None:
     held = (globule("g150", "cytosol", mg_per_ml=1000.0),)
     params = CellParams(kind="syn3a", diameter_angstrom=(900.0, 900.0), genome_base_pairs=0, components=held)
-    with pytest.raises(PackingError, match=r"64% of the cytosol, but .* mg/ml would fill 74%"):
+    with pytest.raises(PackingError, match=r"64% of the cytosol.*, but .* mg/ml would fill 74%"):
         make(SpecimenParams(cells=(params,), thickness_angstrom=1300.0), (1300.0, 1300.0))
 
 

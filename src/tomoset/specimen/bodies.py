@@ -15,7 +15,7 @@ from tomoset.specimen.membrane_proteins import embed, occupied_region
 from tomoset.specimen.membranes import make_lipids, make_membrane
 from tomoset.specimen.packing import PackingBox
 from tomoset.specimen.placing import find_place
-from tomoset.specimen.regions import Body, Region
+from tomoset.specimen.regions import Body, Content, Region
 from tomoset.structures import Structure
 
 __all__ = ["CellParams", "LiposomeParams", "place_bodies"]
@@ -37,6 +37,7 @@ def place_bodies(
     clearance_angstrom: float,
     rng: np.random.Generator,
     progress: Progress,
+    contents_later: bool = False,
 ) -> tuple[Body, ...]:
     """Place vesicles and cells, and what belongs to their membranes.
 
@@ -58,6 +59,8 @@ def place_bodies(
     rng : numpy.random.Generator
     progress : Progress
         Told after each body.
+    contents_later : bool
+        Leave wall and nucleic acid to the caller, who makes them by ``Body.contents``: around large molecules.
 
     Returns
     -------
@@ -99,7 +102,8 @@ def place_bodies(
         )
     bodies = []
     for number, draft in enumerate(placed):
-        bodies.append(_build(draft, number, box, size_angstrom_xyz, structures, clearance_angstrom, rng))
+        body = _build(draft, number, box, size_angstrom_xyz, structures, clearance_angstrom, rng)
+        bodies.append(body if contents_later else _with_contents(body, rng))
         progress.step("vesicles and cells", number + 1, len(placed))
     return tuple(bodies)
 
@@ -131,8 +135,11 @@ def _build(
     lipids = tuple(
         make_lipids(skin.shape, skin.profile, name=f"lipids of {skin.name}", rng=rng) for skin in draft.skins
     )
-    free = {name: _less(region, occupied) for name, region in compartments.items()}
-    filaments, matter = draft.contents(draft.skins, free, rng)
+
+    def contents(free: Mapping[str, Region], rng: np.random.Generator) -> Content:
+        filaments, matter = draft.contents(draft.skins, {n: _less(r, occupied) for n, r in free.items()}, rng)
+        return filaments, tuple(_cut(part, size_angstrom_xyz, occupied) for part in matter)
+
     whole = _in_slab(draft.whole, size_angstrom_xyz)
     return Body(
         kind=draft.kind,
@@ -141,11 +148,16 @@ def _build(
         whole=whole,
         molecules=embedded.molecules,
         placements=embedded.placements,
-        filaments=filaments,
-        scatterers=tuple(_cut(part, size_angstrom_xyz, occupied) for part in (*lipids, *matter)),
+        scatterers=tuple(_cut(part, size_angstrom_xyz, occupied) for part in lipids),
         components=draft.components,
         share=whole.volume_angstrom3 / draft.whole.volume_angstrom3,
+        contents=contents,
     )
+
+
+def _with_contents(body: Body, rng: np.random.Generator) -> Body:
+    filaments, matter = body.contents(body.compartments, rng) if body.contents is not None else ((), ())
+    return replace(body, filaments=filaments, scatterers=(*body.scatterers, *matter), contents=None)
 
 
 def _part_in_slab(

@@ -5,20 +5,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tomoset.model import Filament, Molecules
+from tomoset.model import Filament, Scatterers
 from tomoset.specimen.amounts import mg_per_ml_from_copies, requested
 from tomoset.specimen.components import Component
 from tomoset.specimen.composition import Placement
 from tomoset.specimen.filaments import FilamentParams, PlacedFilaments, place_filaments
-from tomoset.specimen.filling import Spacing, Wanted, fill, mark_copies, nowhere
+from tomoset.specimen.filling import Spacing, Wanted, fill, mark_copies, nowhere, within_reach
 from tomoset.specimen.insertion import Copies
 from tomoset.specimen.packing import PackingBox
 from tomoset.specimen.poses import Solid
 from tomoset.specimen.regions import Body, Region
 from tomoset.structures import Structure
 
-__all__ = ["Stock", "embedded", "fill_body", "lay_filaments", "placed_filaments", "wanted_in"]
+__all__ = ["Filled", "Stock", "embedded", "fill_body", "lay_filaments", "placed_filaments", "wanted_in"]
 
+WIDE_RADIUS_ANGSTROM = 90.0  # ribosomes have 125; strands of DNA in a cell are some 130 Å apart
 PAD_ANGSTROM = 60.0  # taken voxels around a compartment: no molecule reaches across them to the opposite side
 
 Floats = np.typing.NDArray[np.float64]
@@ -73,6 +74,15 @@ def embedded(body: Body) -> tuple[Placement, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """What came into a body: filaments (nucleic acid too), matter without pose, and molecules."""
+
+    filaments: tuple[Filament, ...]
+    scatterers: tuple[Scatterers, ...]
+    placements: tuple[Placement, ...]
+
+
 def fill_body(
     body: Body,
     wanted: Mapping[str, Sequence[Wanted]],
@@ -82,13 +92,16 @@ def fill_body(
     *,
     first_filament: int,
     told: Callable[[], None],
-) -> tuple[tuple[Filament, ...], tuple[Placement, ...]]:
-    """Place the filaments and molecules of a body's compartments.
+) -> Filled:
+    """Place the filaments, nucleic acid and molecules of a body's compartments.
+
+    Filaments come first, then molecules wider than the meshes of nucleic acid, then the nucleic acid around them, as
+    ribosomes push it aside, and then all other molecules.
 
     Parameters
     ----------
     body : Body
-        Where it lies, and what is in it already: nucleic acid, and proteins in its membranes.
+        Where it lies, and what is in it already: proteins in its membranes.
     wanted : mapping of str to sequence of Wanted
         By compartment.
     filaments : sequence of FilamentParams
@@ -99,26 +112,76 @@ def fill_body(
         Index in the specimen of the first filament placed here.
     told : callable
         Called after each species.
-
-    Returns
-    -------
-    filaments : tuple of Filament
-    placements : tuple of Placement
     """
+    boxes = {
+        name: _compartment_box(body, region, stock)
+        for name, region in body.compartments.items()
+        if region.volume_angstrom3 > 0 and _is_needed(name, wanted, filaments)
+    }
     laid: list[Filament] = []
     placements: list[Placement] = []
-    for name, region in body.compartments.items():
-        inside = [item for item in filaments if item.compartment == name]
-        if region.volume_angstrom3 <= 0 or not (inside or wanted.get(name)):
-            placements.extend(nowhere(item) for item in wanted.get(name, ()))
+    for params in (item for item in filaments if item.compartment in boxes):
+        volume = body.compartments[params.compartment].volume_angstrom3
+        found = lay_filaments(boxes[params.compartment], params, stock, volume, first_filament + len(laid), rng)
+        laid.extend(found.filaments)
+        placements.append(placed_filaments(found, params, stock, volume))
+    wide = _fill_wide(boxes, wanted, stock, rng, told)
+    grown, scatterers = _contents(body, boxes, rng)
+    for name, items in wanted.items():
+        if name not in boxes:
+            placements.extend(nowhere(item) for item in items)
             continue
-        box = _compartment_box(body, region, stock)
-        for params in inside:
-            found = lay_filaments(box, params, stock, region.volume_angstrom3, first_filament + len(laid), rng)
-            laid.extend(found.filaments)
-            placements.append(placed_filaments(found, params, stock, region.volume_angstrom3))
-        placements.extend(fill(box, wanted.get(name, ()), stock.solids, stock.spacing, rng, told=told))
-    return tuple(laid), tuple(placements)
+        for filament in grown:
+            _mark_filament(boxes[name], filament, stock)
+        rest = [item for item in items if not _is_wide(item, stock)]
+        others = iter(fill(boxes[name], rest, stock.solids, stock.spacing, rng, told=told))
+        placements.extend(wide.get((name, item.component.species)) or next(others) for item in items)
+    return Filled(filaments=(*laid, *grown), scatterers=scatterers, placements=tuple(placements))
+
+
+def _is_needed(name: str, wanted: Mapping[str, Sequence[Wanted]], filaments: Sequence[FilamentParams]) -> bool:
+    """Whether a compartment is to hold something; nucleic acid may lie in a nucleoid."""
+    return bool(wanted.get(name)) or name == "nucleoid" or any(item.compartment == name for item in filaments)
+
+
+def _fill_wide(
+    boxes: Mapping[str, PackingBox],
+    wanted: Mapping[str, Sequence[Wanted]],
+    stock: Stock,
+    rng: np.random.Generator,
+    told: Callable[[], None],
+) -> dict[tuple[str, str], Placement]:
+    """Place what is wider than the meshes of nucleic acid; all compartments keep off it."""
+    placed: dict[tuple[str, str], Placement] = {}
+    for name in (name for name in wanted if name in boxes):
+        items = [item for item in wanted[name] if _is_wide(item, stock)]
+        for placement in fill(boxes[name], items, stock.solids, stock.spacing, rng, told=told):
+            placed[name, placement.species] = placement
+            solid = stock.solids[placement.species]
+            for other in (box for key, box in boxes.items() if key != name):
+                mark_copies(other, solid, placement.copies, stock.spacing.keep_off_angstrom(solid))
+    return placed
+
+
+def _is_wide(item: Wanted, stock: Stock) -> bool:
+    return stock.solids[item.component.species].radius_angstrom > WIDE_RADIUS_ANGSTROM
+
+
+def _contents(
+    body: Body, boxes: Mapping[str, PackingBox], rng: np.random.Generator
+) -> tuple[tuple[Filament, ...], tuple[Scatterers, ...]]:
+    """Wall and nucleic acid, clear of what the compartments hold by now."""
+    if body.contents is None:
+        return (), ()
+    regions = body.compartments.items()
+    return body.contents(
+        {name: _free(region, boxes[name]) if name in boxes else region for name, region in regions}, rng
+    )
+
+
+def _free(region: Region, box: PackingBox) -> Region:
+    """The part of a compartment that is free in its box."""
+    return replace(region, contains=box.free_at)
 
 
 def _compartment_box(body: Body, region: Region, stock: Stock) -> PackingBox:
@@ -129,15 +192,17 @@ def _compartment_box(body: Body, region: Region, stock: Stock) -> PackingBox:
     box = PackingBox.empty((x, y, z), stock.voxel_angstrom, (middle_x, middle_y, middle_z))
     # A compartment ends where atoms may come, and these may lie anywhere in their voxels.
     box.mark_outside(region)
-    beside = stock.spacing.beside_others_angstrom
-    for filament in body.filaments:
-        reach = filament.radius_angstrom + beside + np.sqrt(3.0) / 2 * stock.voxel_angstrom
-        box.mark_points(_inside(_along(filament, stock.voxel_angstrom), lower - reach, upper + reach), reach)
     for molecules in body.molecules:
         solid = stock.solids[molecules.species]
-        near = _near(molecules, solid, lower, upper)
-        mark_copies(box, solid, near, stock.spacing.keep_off_angstrom(solid))
+        copies = Copies(molecules.positions_angstrom_xyz, molecules.rotations)
+        mark_copies(box, solid, copies, stock.spacing.keep_off_angstrom(solid))
     return box
+
+
+def _mark_filament(box: PackingBox, filament: Filament, stock: Stock) -> None:
+    """Take the room of a filament that runs through a box."""
+    reach = filament.radius_angstrom + stock.spacing.beside_others_angstrom + np.sqrt(3.0) / 2 * box.voxel_angstrom
+    box.mark_points(within_reach(box, _along(filament, box.voxel_angstrom), reach), reach)
 
 
 def _along(filament: Filament, spacing_angstrom: float) -> Floats:
@@ -148,17 +213,6 @@ def _along(filament: Filament, spacing_angstrom: float) -> Floats:
     shares = (np.arange(n) / n)[:, None]
     between = curve[:-1, None] * (1 - shares) + curve[1:, None] * shares
     return np.concatenate([between.reshape(-1, 3), curve[-1:]])
-
-
-def _inside(points: Floats, lower: Floats, upper: Floats) -> Floats:
-    return points[((points >= lower) & (points <= upper)).all(axis=1)]
-
-
-def _near(molecules: Molecules, solid: Solid, lower: Floats, upper: Floats) -> Copies:
-    reach = solid.radius_angstrom + PAD_ANGSTROM
-    positions = molecules.positions_angstrom_xyz
-    near = ((positions >= lower - reach) & (positions <= upper + reach)).all(axis=1)
-    return Copies(positions[near], molecules.rotations[near])
 
 
 def lay_filaments(

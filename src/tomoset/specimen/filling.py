@@ -13,9 +13,11 @@ from tomoset.specimen.insertion import Copies, adsorb, cluster, insert
 from tomoset.specimen.packing import PackingBox
 from tomoset.specimen.poses import Solid
 
-__all__ = ["Spacing", "Surfaces", "Wanted", "fill", "mark_copies", "nowhere", "points_of"]
+__all__ = ["Spacing", "Surfaces", "Wanted", "fill", "mark_copies", "nowhere", "points_of", "within_reach"]
 
 POINTS_AT_ONCE = 2_000_000
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,17 +149,24 @@ def _note(component: Component) -> str:
     return "sized globule: no structure given" if component.structure == "globule" else ""
 
 
-def points_of(solid: Solid, copies: Copies) -> NDArray[np.float64]:
+def points_of(solid: Solid, copies: Copies) -> Floats:
     """Points of all copies in the specimen frame, xyz, Å."""
     turned = np.einsum("cij,nj->cni", copies.rotations, solid.points_angstrom_xyz)
     return np.asarray((turned + copies.positions_angstrom_xyz[:, None]).reshape(-1, 3))
 
 
 def mark_copies(box: PackingBox, solid: Solid, copies: Copies, keep_off_angstrom: float) -> None:
-    """Take the room of molecules that were placed by other means."""
+    """Take the room of molecules that were placed by other means, in a box that nothing reaches over."""
     at_once = max(1, POINTS_AT_ONCE // len(solid.points_angstrom_xyz))
     reach = keep_off_angstrom + np.sqrt(3.0) / 2 * box.voxel_angstrom
     for start in range(0, len(copies), at_once):
         part = slice(start, start + at_once)
         some = Copies(copies.positions_angstrom_xyz[part], copies.rotations[part])
-        box.mark_points(points_of(solid, some), reach)
+        box.mark_points(within_reach(box, points_of(solid, some), reach), reach)
+
+
+def within_reach(box: PackingBox, points_angstrom_xyz: Floats, reach_angstrom: float) -> Floats:
+    """Those points (n, 3) that lie in a box or within reach of it: others would be marked on its opposite side."""
+    half = np.array(box.shape_zyx)[::-1] / 2 * box.voxel_angstrom + reach_angstrom
+    near = (np.abs(points_angstrom_xyz - np.array(box.centre_angstrom_xyz)) <= half).all(axis=1)
+    return points_angstrom_xyz[near]

@@ -6,7 +6,7 @@ import numpy as np
 
 from tomoset.errors import PackingError, ParameterError
 from tomoset.geometry import random_rotations
-from tomoset.model import Filament, IceLayer, Progress, Silent, Specimen
+from tomoset.model import Filament, IceLayer, Progress, Scatterers, Silent, Specimen
 from tomoset.specimen.bodies import place_bodies
 from tomoset.specimen.compartments import Stock, embedded, fill_body, lay_filaments, placed_filaments, wanted_in
 from tomoset.specimen.composition import Ledger, Placement, refuse_impossible, refuse_shortage
@@ -107,6 +107,7 @@ class _Maker:
         self._stock = Stock(structures=structures, solids=solids, spacing=spacing, voxel_angstrom=voxel)
         self._rng, self._progress = rng, progress
         self._filaments: list[Filament] = []
+        self._scatterers: list[Scatterers] = []
         self._n_done, self._n_species = 0, 0
 
     def made(self) -> Specimen:
@@ -119,7 +120,6 @@ class _Maker:
         for body in bodies:
             box.mark_region(body.whole, grow_angstrom=self._stock.spacing.beside_others_angstrom)
             volume -= body.whole.volume_angstrom3
-            self._filaments.extend(body.filaments)
         if volume <= 0:
             raise PackingError(f"{self._run}: expected some ice to be left, but film, vesicles and cells fill it all")
         in_ice = [self._stock.wanted(component, volume) for component in params.components]
@@ -166,6 +166,7 @@ class _Maker:
             clearance_angstrom=params.clearance_angstrom,
             rng=self._rng,
             progress=self._progress,
+            contents_later=True,
         )
 
     def _check_all(
@@ -219,7 +220,7 @@ class _Maker:
         return placements
 
     def _in_body(self, body: Body, wanted: Mapping[str, Sequence[Wanted]]) -> tuple[Placement, ...]:
-        filaments, placements = fill_body(
+        filled = fill_body(
             body,
             wanted,
             self._params.filaments,
@@ -228,8 +229,9 @@ class _Maker:
             first_filament=len(self._filaments),
             told=self._tell,
         )
-        self._filaments.extend(filaments)
-        return (*placements, *embedded(body))
+        self._filaments.extend(filled.filaments)
+        self._scatterers.extend(filled.scatterers)
+        return (*filled.placements, *embedded(body))
 
     def _tell(self) -> None:
         self._n_done += 1
@@ -242,7 +244,7 @@ class _Maker:
         if not self._params.allow_short:
             refuse_shortage(self._run, rows)
         matter = [part for obstacle in obstacles for part in obstacle.scatterers]
-        matter += [part for body in bodies for part in body.scatterers]
+        matter += [part for body in bodies for part in body.scatterers] + self._scatterers
         return Specimen(
             run=self._run,
             size_angstrom_xyz=self._size,

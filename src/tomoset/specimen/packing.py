@@ -78,6 +78,15 @@ class PackingBox:
         points = np.ascontiguousarray(self.voxels_zyx(positions_angstrom_xyz))
         return bool(_kernels.all_free(self.bits_zyb, self.shape_zyx[2], points))
 
+    def free_at(self, positions_angstrom_xyz: Floats) -> NDArray[np.bool_]:
+        """Which of the points (n, 3), xyz, Å, lie in free voxels: (n,); none does beyond the box on any side."""
+        index = np.floor(self.voxels_zyx(positions_angstrom_xyz) + 0.5).astype(np.int64)
+        inside = np.flatnonzero(((index >= 0) & (index < np.array(self.shape_zyx))).all(axis=1))
+        z, y, x = index[inside].T
+        free = np.zeros(len(index), dtype=np.bool_)
+        free[inside] = (self.bits_zyb[z, y, x >> 3] >> (x & 7).astype(np.uint8) & 1) == 0
+        return free
+
     def mark_region(self, region: Region, *, outside: bool = False, grow_angstrom: float = 0.0) -> float:
         """Take the voxels whose centres lie in a region, or (``outside``) all that do not.
 

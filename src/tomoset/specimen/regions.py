@@ -1,6 +1,6 @@
 """Parts of the specimen's space: compartments of cells, carbon film, the air beyond the ice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from tomoset.specimen.components import Component
 __all__ = ["Body", "Obstacle", "Region"]
 
 Floats = NDArray[np.float64]
+Content = tuple[tuple[Filament, ...], tuple[Scatterers, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,6 +69,9 @@ class Body:
         What it was asked to hold, in its compartments and membranes.
     share : float
         Part of its volume that lies within the slab.
+    contents : callable or None
+        What makes its wall and nucleic acid, where they are not among its filaments and scatterers yet:
+        ``(free parts of its compartments by name, rng) -> (filaments, scatterers)``.
     """
 
     kind: str
@@ -80,3 +84,4 @@ class Body:
     scatterers: tuple[Scatterers, ...] = field(default=())
     components: tuple[Component, ...] = ()
     share: float = 1.0
+    contents: Callable[[Mapping[str, Region], np.random.Generator], Content] | None = None
