@@ -245,9 +245,9 @@ def test_bad_slab_is_refused(change: dict[str, object], message: str) -> None:
     [
         ({}, "neither"),
         ({"mg_per_ml": 1.0, "copies": 3}, "both"),
-        ({"mg_per_ml": -1.0}, "zero or more, found -1"),
+        ({"mg_per_ml": -1.0}, r"zero or more, .*found -1"),
         ({"copies": -1}, "zero or more"),
-        ({"mg_per_ml": float("inf")}, "zero or more, found inf"),
+        ({"mg_per_ml": float("inf")}, r"zero or more, .*found inf"),
     ],
 )
 def test_bad_amount_is_refused(amounts: dict[str, float], message: str) -> None:

@@ -1,7 +1,6 @@
 """What was asked for and what was placed, by species and compartment."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +53,9 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], list[Placement]] = {}
 
-    def add(self, placement: Placement) -> Self:
+    def add(self, placement: Placement) -> None:
         """Enter a placement behind those of its species and compartment."""
         self._entries.setdefault((placement.species, placement.compartment), []).append(placement)
-        return self
 
     def molecules(self) -> tuple[Molecules, ...]:
         """One entry a species and compartment, in the order of the first placements."""
