@@ -150,9 +150,10 @@ def splat_beads(
     patches : (m, y, x) array of float32
     """
     fractions, taps = weights.shape[0] - 1, weights.shape[1]
-    half = patches.shape[1] // 2
+    half, width = patches.shape[1] // 2, patches.shape[2]
     for p in range(rotations.shape[0]):
         r = rotations[p]
+        patch = patches[p].reshape(-1)  # one dimension: the compiler then works on several pixels at once
         for bead in range(positions_xyz.shape[0]):
             bx, by, bz = positions_xyz[bead, 0], positions_xyz[bead, 1], positions_xyz[bead, 2]
             x = r[0, 0] * bx + r[0, 1] * by + r[0, 2] * bz + offsets_xy[p, 0] + half
@@ -160,12 +161,12 @@ def splat_beads(
             column, row = math.floor(x), math.floor(y)
             across = weights[int((x - column) * fractions + 0.5)]
             along = weights[int((y - row) * fractions + 0.5)]
+            start = (row - taps // 2 + 1) * width + column - taps // 2 + 1
             for j in range(taps):
                 weight = along[j] * strengths[bead]
-                line = patches[p, row - taps // 2 + 1 + j, column - taps // 2 + 1 : column + taps // 2 + 1]
-                for i in range(0, taps, 8):
-                    for lane in range(8):
-                        line[i + lane] += weight * across[i + lane]
+                line = patch[start + j * width : start + j * width + taps]
+                for i in range(taps):
+                    line[i] += weight * across[i]
 
 
 @njit(nogil=True, cache=True)
