@@ -140,6 +140,16 @@ def test_a_table_of_proteins_that_cannot_be_read(
     assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
 
 
+def test_a_table_beside_the_user(tomoset: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for structure files: a built-in recipe has its own folder, but what ``--set`` names lies where the user is."""
+    monkeypatch.chdir(tmp_path)
+    settings = _cell(', proteome="mine.csv", proteome_mg_per_ml=100.0')
+    assert "mine.csv: expected a proteomics table" in _init(tomoset, tmp_path / "p", *settings)[1]
+    (tmp_path / "mine.csv").write_text("identifier,mass_kda,abundance\na,30,1\n", encoding="utf-8")
+    assert _init(tomoset, tmp_path / "p", *settings) == (0, "")
+    assert 'species = "a"' in (tmp_path / "p" / "recipe.toml").read_text("utf-8")
+
+
 @pytest.mark.parametrize("total", ["-3.0", "nan", '"lots"', "true"])
 def test_a_total_concentration_that_is_none(tomoset: Run, tmp_path: Path, total: str) -> None:
     path = tmp_path / "table.csv"

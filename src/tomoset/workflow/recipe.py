@@ -240,7 +240,7 @@ def _utf8(path: Traversable, kind: str) -> str:
 def read_recipe(
     text: str, overrides: tuple[str, ...] = (), *, origin: str = "recipe", folder: Traversable | None = None
 ) -> Recipe:
-    """Parse and check a recipe; unknown keys are refused. Tables that it names are read from ``folder``."""
+    """Parse and check a recipe; unknown keys are refused. Its tables are in ``folder``, or else where we are."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -250,13 +250,18 @@ def read_recipe(
     _choose_scale(table, overrides, origin)
     for override in overrides:
         _override(table, override)
-    beside = Path() if folder is None else folder
-    expand_proteomes(table, lambda name: _utf8(beside / name, "a proteomics table"), origin)
+    places: tuple[Traversable, ...] = (Path(),) if folder is None else (folder, Path())
+    expand_proteomes(table, lambda name: _utf8(_beside(name, places), "a proteomics table"), origin)
     _refuse_unknown_keys(table, Recipe, origin, ())
     try:
         return TypeAdapter(Recipe).validate_python(table)
     except ValidationError as error:
         raise RecipeError(f"{origin}: {'; '.join(_complaint(e['loc'], e['msg']) for e in error.errors())}") from error
+
+
+def _beside(name: str, places: tuple[Traversable, ...]) -> Traversable:
+    """The file in the first place that has it, else in the last: ``--set`` may name one where the user is."""
+    return next((place / name for place in places if (place / name).is_file()), places[-1] / name)
 
 
 def _complaint(place: tuple[int | str, ...], message: str) -> str:
