@@ -18,7 +18,7 @@ from microscope_scene import (
 from scipy.ndimage import gaussian_filter
 
 from tomoset.microscope.heights import height_basis
-from tomoset.microscope.ice import plane_height
+from tomoset.microscope.ice import height_plane
 from tomoset.microscope.optics import matter_spectrum
 from tomoset.physics import ctf, wavelength_angstrom
 
@@ -118,14 +118,14 @@ def test_the_ice_lies_in_the_plane_that_the_geometry_projects(axis_deg):
     movies, truth = record(specimen(params, []), beads(), params)
     scene = movies.movies[0].frames_tyx.scene
     pixels_yx = np.array([[30, 40], [100, 200], [170, 90]])
-    heights = plane_height(scene.view(0), scene.canvas)
+    start, per_x, per_y = height_plane(scene.view(0), scene.canvas)
     (cy, cx), (ny, nx) = scene.canvas.corner_yx, params.frame_shape_yx
     image_xy = (pixels_yx[:, ::-1] - [nx // 2, ny // 2]) * 5.0
     rotation = truth.geometry.image_from_specimen[0]
     plane_xy = np.linalg.solve(rotation[:2, :2], (image_xy - truth.geometry.shift_xy_angstrom[0]).T).T
     points = np.column_stack([plane_xy, np.zeros(3)])
     np.testing.assert_allclose(truth.geometry.project(points)[0], image_xy, atol=1e-6)
-    found = heights[cy + pixels_yx[:, 0], cx + pixels_yx[:, 1]]
+    found = start + per_y * (cy + pixels_yx[:, 0]) + per_x * (cx + pixels_yx[:, 1])
     np.testing.assert_allclose(found, truth.geometry.height_angstrom(points)[0], atol=0.01)
     assert np.abs(found).max() > 200
 

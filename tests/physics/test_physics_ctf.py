@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomoset.physics import ctf, ctf_2d, ctf_float32, defocus_along, wavelength_angstrom
+from tomoset.physics import ctf, ctf_2d, defocus_along, wavelength_angstrom
 
 OPTICS = {"voltage_kv": 300.0, "cs_mm": 2.7, "amplitude_contrast": 0.07}
 
@@ -45,10 +45,3 @@ def test_astigmatic_defocus_is_u_along_its_axis_and_v_across(mean, half, angle_d
     assert defocus_along(axis, u, v, angle_deg) == pytest.approx(u)
     assert defocus_along(axis + np.pi / 2, u, v, angle_deg) == pytest.approx(v)
     assert defocus_along(axis + np.pi / 4, u, v, angle_deg) == pytest.approx(mean)
-
-
-def test_single_precision_agrees_with_double():
-    k = np.linspace(0, 0.24, 500)
-    exact, single = ctf(k, 45000.0, **OPTICS), ctf_float32(k.astype(np.float32), 45000.0, **OPTICS)
-    assert (exact.dtype, single.dtype) == (np.float64, np.float32)
-    assert np.abs(exact - single).max() < 1e-4

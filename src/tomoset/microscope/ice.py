@@ -14,7 +14,7 @@ from tomoset.microscope.views import View
 from tomoset.model import IceLayer, Specimen
 from tomoset.physics import rfft_axes_2d, wavelength_angstrom
 
-__all__ = ["IcePath", "blend_weights", "ice_path", "ice_spectrum", "plane_height"]
+__all__ = ["IcePath", "blend_weights", "height_plane", "ice_path", "ice_spectrum"]
 
 _TABLE_STEPS = 4096
 _ICE_PIXEL_ANGSTROM, _ICE_PATH_ANGSTROM = 10.0, 1800.0  # what params.ice_phase_noise refers to
@@ -71,13 +71,6 @@ def image_axes(view: View, canvas: Canvas) -> tuple[Floats, Floats]:
     x = (np.arange(nx) - origin_x) * canvas.pixel_size_angstrom - view.shift_xy_angstrom[0]
     y = (np.arange(ny) - origin_y) * canvas.pixel_size_angstrom - view.shift_xy_angstrom[1]
     return x, y
-
-
-def plane_height(view: View, canvas: Canvas) -> Singles:
-    """Camera-frame height (ny, nx), Å, at which the beam through each pixel meets the specimen's middle plane."""
-    slope_x, slope_y = plane_gradient(view)
-    x, y = image_axes(view, canvas)
-    return (slope_y * y[:, None] + slope_x * x[None, :]).astype(np.float32)
 
 
 def ice_path(specimen: Specimen, view: View, canvas: Canvas) -> IcePath:
@@ -195,14 +188,14 @@ def _rings(
     grains_yx = _grains(path.on(canvas, coarse), params, coarse, rng)
     basis, plane_yx = total.basis, np.empty(coarse.shape_yx, dtype=np.float32)
     for index, weights_h in enumerate(basis.weights_rh):
-        _optics_kernels.weigh_plane(plane_yx, grains_yx, _height_plane(view, coarse), weights_h, basis.table_scale)
+        _optics_kernels.weigh_plane(plane_yx, grains_yx, height_plane(view, coarse), weights_h, basis.table_scale)
         total.add(rfft2(plane_yx, workers=workers), index)
     k = total.squared_frequency_table()
     dimming = np.sqrt(_coherence(k, path, params)) * signal_filter(k, view, params)
     return total.through_lens(view, params, dimming.astype(np.float32)), coarse
 
 
-def _height_plane(view: View, canvas: Canvas) -> tuple[float, float, float]:
+def height_plane(view: View, canvas: Canvas) -> tuple[float, float, float]:
     """Height of the middle plane at pixel (0, 0), and its change per pixel of x and y, Å."""
     slope_x, slope_y = plane_gradient(view)
     x, y = image_axes(view, canvas)
@@ -212,7 +205,7 @@ def _height_plane(view: View, canvas: Canvas) -> tuple[float, float, float]:
 
 def _plane_range(view: View, canvas: Canvas) -> tuple[float, float]:
     """Lowest and highest height of the middle plane on a canvas, Å."""
-    base, per_x, per_y = _height_plane(view, canvas)
+    base, per_x, per_y = height_plane(view, canvas)
     ny, nx = canvas.shape_yx
     corners = [base + per_x * i + per_y * j for i in (0, nx - 1) for j in (0, ny - 1)]
     return min(corners), max(corners)

@@ -1,7 +1,7 @@
 """Formulas used both to make and to unmake images: wavelength, CTF, dose, scattering, Fourier, peaks."""
 
-from tomoset.physics.ctf import coherence_envelope, ctf, ctf_2d, ctf_float32, defocus_along
-from tomoset.physics.detector import MTF_CAMERAS, mtf
+from tomoset.physics.ctf import coherence_envelope, ctf, ctf_2d, defocus_along
+from tomoset.physics.detector import mtf
 from tomoset.physics.dose import critical_dose, damage_amplitude
 from tomoset.physics.electrons import interaction_parameter_per_volt_angstrom, wavelength_angstrom
 from tomoset.physics.fourier import (
@@ -16,12 +16,10 @@ from tomoset.physics.scattering import ICE_MEAN_FREE_PATH_ANGSTROM, transmission
 
 __all__ = [
     "ICE_MEAN_FREE_PATH_ANGSTROM",
-    "MTF_CAMERAS",
     "coherence_envelope",
     "critical_dose",
     "ctf",
     "ctf_2d",
-    "ctf_float32",
     "damage_amplitude",
     "defocus_along",
     "fourier_crop_2d",

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tomoset.errors import ParameterError
 
-__all__ = ["MTF_CAMERAS", "mtf"]
+__all__ = ["mtf"]
 
 # Gatan's measured curves of the K3 at 300 kV, every fourth value; frequencies are multiples of 4/63 cycles per pixel.
 # The files mtf_k3_standard_300kV_FL2.star and mtf_k3_CDS_300kV_FL1.star are passed on with ttsim3d (BSD-3-Clause).
@@ -18,7 +18,6 @@ _CURVES = MappingProxyType(
         "k3-cds": (1.0, 0.9919, 0.9732, 0.9459, 0.9113, 0.8701, 0.8228, 0.7705, 0.7143),
     }
 )
-MTF_CAMERAS = ("none", *_CURVES)
 
 
 def mtf(frequency_per_pixel: ArrayLike, camera: str) -> NDArray[np.float64]:
@@ -50,7 +49,7 @@ def mtf(frequency_per_pixel: ArrayLike, camera: str) -> NDArray[np.float64]:
     if camera == "none":
         return np.ones_like(frequency)
     if camera not in _CURVES:
-        raise ParameterError(f"camera: expected one of {', '.join(MTF_CAMERAS)}, got {camera!r}")
+        raise ParameterError(f"camera: expected one of none, {', '.join(_CURVES)}, got {camera!r}")
     values = np.asarray(_CURVES[camera])
     knots = _STEP_PER_PIXEL * np.arange(len(values))
     inside = np.interp(frequency, knots, values)
