@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit  # noqa: TID253 (this module is imported by the functions that use it)
 from numpy.typing import NDArray
 
-from tomoset.microscope._kernels import _philox_block
+from tomoset.microscope._counting_kernels import philox_block
 
-_LANES = 64  # of _philox_block: four words of 32 bits each, two pixels a word
+_LANES = 64  # of philox_block: four words of 32 bits each, two pixels a word
 _PIXELS = 8 * _LANES
 _STREAM = 1  # third word of the counter; the Poisson draws of the same frame use 0
 
@@ -102,7 +102,7 @@ def lose_coincidences(
             expected[x] = np.float32(row[x]) * others[x] * per_neighbour
             kept[x] = row[x]
         for block in range(blocks):
-            _philox_block((y * blocks + block) * _LANES, (0, frame, _STREAM), key, bits)
+            philox_block((y * blocks + block) * _LANES, (0, frame, _STREAM), key, bits)
             for word in range(4):
                 words = bits[word]
                 for lane in range(_LANES):

@@ -18,13 +18,10 @@ __all__ = [
     "draw_dead_pixels",
     "draw_gain",
     "draw_hot_pixels",
-    "largest_count",
     "poisson_counts",
     "with_dead_pixels",
 ]
 
-_LARGEST_PART = 8.0  # exp(−8) is still well above the step of single precision near 1
-_TAIL = 1e-10
 _HOT_COUNTS = (10.0, 60.0)  # extra counts of a hot pixel in every frame
 
 
@@ -115,16 +112,6 @@ def draw_hot_pixels(
     return where, rng.uniform(*_HOT_COUNTS, size=len(where)).astype(np.float32)
 
 
-def largest_count(mean: float) -> int:
-    """Smallest count beyond which less than 1e-10 of a Poisson distribution of this mean lies."""
-    probability, total, k = math.exp(-mean), math.exp(-mean), 0
-    while k < mean or probability > 0.1 * _TAIL:
-        k += 1
-        probability *= mean / k
-        total += probability
-    return max(k, 1)
-
-
 def poisson_counts(expected_yx: NDArray[np.float32], *, key: tuple[int, int], frame: int) -> NDArray[np.uint8]:
     """Counted electrons of one frame.
 
@@ -142,19 +129,12 @@ def poisson_counts(expected_yx: NDArray[np.float32], *, key: tuple[int, int], fr
     (y, x) array of uint8
         Poisson draws; larger ones than 255 are stored as 255.
     """
-    from tomoset.microscope import _kernels
+    from tomoset.microscope import _counting_kernels
 
-    largest_mean = float(expected_yx.max(initial=0.0))
-    parts = max(1, math.ceil(largest_mean / _LARGEST_PART))
-    mean_of_part = np.ascontiguousarray(expected_yx).reshape(-1) / np.float32(parts)
     counts = np.empty(expected_yx.shape, dtype=np.uint8)
-    _kernels.count_electrons(
-        mean_of_part,
-        np.exp(-mean_of_part),
-        parts,
-        largest_count(largest_mean / parts),
-        frame,
-        key,
-        counts.reshape(-1),
-    )
+    mean = np.ascontiguousarray(expected_yx).reshape(-1)
+    starts = np.arange(0, len(mean), _counting_kernels.BLOCK_PIXELS)
+    parts = np.ceil(np.maximum.reduceat(mean, starts) / np.float32(_counting_kernels.LARGEST_PART))
+    parts = np.maximum(parts, 1).astype(np.uint16)
+    _counting_kernels.count_electrons(mean, parts, frame, key, counts.reshape(-1))
     return counts
