@@ -16,6 +16,13 @@ def test_built_in_recipes_survive_writing_and_reading(name: str, scale: str) -> 
     assert read_recipe(recipe_text(recipe)) == recipe
 
 
+@pytest.mark.parametrize("name", built_in_recipes())
+def test_the_rules_do_not_find_a_built_in_specimen_too_thick(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.specimen is not None
+    assert recipe.specimen.thickness_angstrom <= recipe.curation.thickness_max_angstrom
+
+
 def test_the_papers_scale_is_the_papers_acquisition_and_overrides_come_last() -> None:
     small, paper = (load_recipe("seven_proteins", (f"scale={scale}",)).microscope for scale in ("small", "paper"))
     assert small is not None
