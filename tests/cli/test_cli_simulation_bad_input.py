@@ -230,6 +230,14 @@ def test_a_density_map_without_a_molecule(
     [
         (_holds("mg_per_ml=900.0"), ("64%", "would fill", "mg/ml")),
         (_holds("mg_per_ml=250.0"), ("asked", "placed", "What was placed is what fits", "allow_short")),
+        (
+            (
+                'objects=[{name="tmv", kind="filament", structure="tmv", radius_angstrom=90.0}]',
+                "specimen.components=[]",
+                'specimen.filaments=[{species="tmv", copies=500}]',
+            ),
+            ("64%", "of the ice", "would fill"),
+        ),
         (_cell("", thickness=900), ("thickness_angstrom to 1100", "850")),
         (("specimen.liposomes=[{count=1, diameter_angstrom=5000.0}]",), ("liposomes", "726")),
     ],

@@ -7,6 +7,7 @@ import numpy as np
 from tomoset.errors import PackingError, ParameterError
 from tomoset.geometry import random_rotations
 from tomoset.model import Filament, IceLayer, Progress, Scatterers, Silent, Specimen
+from tomoset.specimen.amounts import COPIES_KDA_PER_MG_PER_ML_ANGSTROM3
 from tomoset.specimen.bodies import place_bodies
 from tomoset.specimen.compartments import Stock, embedded, fill_body, lay_filaments, placed_filaments, wanted_in
 from tomoset.specimen.composition import Ledger, Placement, refuse_impossible, refuse_shortage
@@ -180,10 +181,26 @@ class _Maker:
         self._n_species = sum(item.copies > 0 for _, _, wanted in compartments for item in wanted)
         if not self._params.allow_short:
             for name, volume, wanted in compartments:
-                refuse_impossible(self._run, name, sum(item.copies * item.mass_kda for item in wanted), volume)
+                mass = sum(item.copies * item.mass_kda for item in wanted)
+                mass += self._filament_mass_kda(volume) if name == "ice" else 0.0
+                refuse_impossible(self._run, name, mass, volume)
         for item in in_ice:
             if item.copies:
                 self._check_size(item.component.species)
+
+    def _filament_mass_kda(self, volume_angstrom3: float) -> float:
+        """Mass of the filaments that the ice is to hold; of one that is longer than the slab only what fits."""
+        mass = 0.0
+        for item in self._params.filaments:
+            repeat = self._stock.structures[item.species].repeat_angstrom
+            if item.compartment != "ice" or repeat is None:
+                continue
+            each = min(item.length_angstrom, float(np.linalg.norm(self._size))) / repeat
+            each *= self._stock.structures[item.species].mass_kda
+            mass += (item.copies or 0) * each
+            if item.mg_per_ml is not None:
+                mass += item.mg_per_ml * volume_angstrom3 * COPIES_KDA_PER_MG_PER_ML_ANGSTROM3
+        return mass
 
     def _check_size(self, species: str) -> None:
         """Refuse a molecule that is wider than the slab or higher than the ice in any orientation."""
