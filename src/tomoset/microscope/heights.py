@@ -117,11 +117,12 @@ def _factors(wave: np.ufunc, reach: float, heights: Floats, rates: Floats) -> tu
     left, singular, right = np.linalg.svd(root[:, None] * wave(reach * np.outer(nodes, nodes)) * root)
     by_height = (left * root[:, None]).T @ wave(reach * np.outer(nodes, heights))
     by_rate = (right * root) @ wave(reach * np.outer(nodes, rates)) / np.maximum(singular, 1e-12)[:, None]
-    # The error is judged on every eighth entry of the tables: they are sampled finely for linear interpolation.
-    some_heights, some_rates = heights[::8], rates[::8]
-    left_over = wave(reach * np.outer(some_rates, some_heights))
+    # The tables are sampled finely for linear interpolation: the error is judged on every eighth entry, and at their
+    # ends, where it is largest.
+    some_heights, some_rates = (np.append(np.arange(0, len(table), 8), len(table) - 1) for table in (heights, rates))
+    left_over = wave(reach * np.outer(rates[some_rates], heights[some_heights]))
     rank = 0
     while np.abs(left_over).max() > _TOLERANCE:
-        left_over = left_over - np.outer(by_rate[rank, ::8], by_height[rank, ::8])
+        left_over = left_over - np.outer(by_rate[rank, some_rates], by_height[rank, some_heights])
         rank += 1
     return by_height[:rank], by_rate[:rank]

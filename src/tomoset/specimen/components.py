@@ -89,6 +89,11 @@ class Component:
             )
         self._check_arrangement()
 
+    @property
+    def note(self) -> str:
+        """What the composition should say about its look."""
+        return "sized globule: no structure given" if self.structure == "globule" else ""
+
     def _check_amount(self) -> None:
         if (self.mg_per_ml is None) == (self.copies is None):
             raise ParameterError(

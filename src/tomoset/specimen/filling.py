@@ -107,7 +107,7 @@ def nowhere(item: Wanted) -> Placement:
         requested_mg_per_ml=item.mg_per_ml,
         volume_angstrom3=item.volume_angstrom3,
         copies=Copies.none(),
-        note=_note(item.component),
+        note=item.component.note,
     )
 
 
@@ -143,10 +143,6 @@ def _place(
     else:
         parts.append(insert(box, solid, free, keep_off_angstrom=keep_off, rng=rng))
     return Copies.joined(parts)
-
-
-def _note(component: Component) -> str:
-    return "sized globule: no structure given" if component.structure == "globule" else ""
 
 
 def points_of(solid: Solid, copies: Copies) -> Floats:

@@ -107,6 +107,7 @@ def embed(
                 placed_copies=len(placed[index]),
                 placed_mg_per_ml=0.0,
                 compartment=component.compartment,
+                note=component.note,
             )
             for index, component in enumerate(wanted)
         ),

@@ -15,6 +15,7 @@ __all__ = ["globule_structure"]
 
 PROTEIN_ANGSTROM3_PER_DALTON = 1.23
 LEAST_KDA, LARGEST_KDA = 1.0, 20_000.0
+COMPACT_KDA, LOOSE_KDA, LOOSE_SHARE = 150.0, 800.0, 0.5
 KDA_PER_BEAD, LEAST_BEADS, MOST_BEADS = 1.1, 20, 400
 SPREAD_PER_BEAD_EDGE = 0.4  # of the edge of the cube that a bead's share of the volume fills: neighbours merge
 JITTER = 0.15  # of the edge of that cube: a protein is no crystal
@@ -26,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 def globule_structure(name: str, mass_kda: float) -> Structure:
-    """Compact, lumpy ellipsoid of a protein's mass and volume, of a shape that follows from its name alone.
+    """Lumpy ellipsoid of a protein's mass and volume, of a shape that follows from its name alone.
 
     Parameters
     ----------
@@ -49,14 +50,16 @@ def globule_structure(name: str, mass_kda: float) -> Structure:
     Notes
     -----
     The body is an ellipsoid with a few bumps and dents. The beads have its first and second moments, their own width
-    included, so that it is as large as a protein of that mass.
+    included, so that it is as large as a protein of that mass. Up to 150 kDa it is compact; larger complexes hold
+    water between their subunits, and from 800 kDa on the body holds as much water as protein (GroEL, 801 kDa, fills
+    half of its 14 by 14.6 nm).
     """
     if not name or not LEAST_KDA <= mass_kda <= LARGEST_KDA:
         raise ParameterError(
             f"globule {name!r}: expected a name and a mass of {LEAST_KDA:g} to {LARGEST_KDA:g} kDa, got {mass_kda:g} "
             "kDa; mend the row of the composition or name a structure"
         )
-    volume_angstrom3 = 1e3 * mass_kda * PROTEIN_ANGSTROM3_PER_DALTON
+    volume_angstrom3 = 1e3 * mass_kda * PROTEIN_ANGSTROM3_PER_DALTON / _protein_share(mass_kda)
     wanted_beads = float(np.clip(mass_kda / KDA_PER_BEAD, LEAST_BEADS, MOST_BEADS))
     rng = stream(0, "globule", name)
     body = _Body.drawn(rng)
@@ -76,6 +79,11 @@ def globule_structure(name: str, mass_kda: float) -> Structure:
         spreads_angstrom=np.full(len(beads), spread),
         source=f"sized globule of {mass_kda:g} kDa (no structure given)",
     )
+
+
+def _protein_share(mass_kda: float) -> float:
+    """Share of the body that is protein, not water."""
+    return float(np.interp(np.log(mass_kda), np.log([COMPACT_KDA, LOOSE_KDA]), [1.0, LOOSE_SHARE]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
