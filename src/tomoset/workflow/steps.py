@@ -16,6 +16,7 @@ from tomoset.workflow.molecules import simulated_structures, templates
 from tomoset.workflow.recipe import ObjectSpec, Recipe
 from tomoset.workflow.series_files import load_series, save_images, save_series
 from tomoset.workflow.truth_files import save_truth
+from tomoset.workflow.truth_flags import save_truth_flags, truth_flags
 from tomoset.workflow.truth_masks import field_grid, save_truth_masks
 
 __all__ = ["NOUNS", "STEPS", "Step", "StepContext", "steps_for", "steps_until"]
@@ -84,12 +85,15 @@ def _simulate(context: StepContext) -> list[Path]:
     names = {*molecules, *(membrane.name for membrane in content.membranes)}
     objects = tuple(item for item in recipe.pickable_objects() if item.name in names)
     truth_paths = save_truth(layout.truth(run), replace(truth, objects=objects))
+    grid = field_grid(recipe.microscope, recipe.specimen.thickness_angstrom, recipe.specimen.mask_voxel_angstrom)
+    flags = truth_flags(truth, molecules, recipe.microscope, grid)
+    truth_paths.append(save_truth_flags(layout.truth(run), flags))
     masks = save_truth_masks(
         layout.truth(run),
         content,
         molecules,
         objects,
-        field_grid(recipe.microscope, recipe.specimen.thickness_angstrom, recipe.specimen.mask_voxel_angstrom),
+        grid,
         resources=context.resources,
         progress=context.progress,
     )

@@ -82,6 +82,7 @@ def save_truth_masks(
         "voxel_size_angstrom": grid.voxel_size_angstrom,
         "shape_zyx": list(grid.shape_zyx),
         "labels": labels,
+        "symmetry": {m.species: structures[m.species].symmetry for m in specimen.molecules},
         "instances": [dataclasses.asdict(row) for row in volumes.instances if row.voxels],
     }
     return [*paths, write_json_atomic(folder / "masks.json", document)]
