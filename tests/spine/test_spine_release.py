@@ -39,7 +39,10 @@ def test_the_manifest_holds(released: tuple[Path, Release]) -> None:
 
 def test_nothing_of_the_truth_is_released(tiny_project: ProjectLayout, released: tuple[Path, Release]) -> None:
     out, _ = released
-    truth = {path.read_bytes() for path in tiny_project.truth(RUN).iterdir()}
+    # Zarr's own ".zgroup" and the like say nothing of a volume's content, and are the same everywhere.
+    hidden = [path for path in tiny_project.truth(RUN).rglob("*") if path.is_file() and not path.name.startswith(".z")]
+    truth = {path.read_bytes() for path in hidden}
+    assert len(truth) > 10
     for path in out.rglob("*"):
         assert not re.search("truth", path.name, re.IGNORECASE)
         if path.is_file():
