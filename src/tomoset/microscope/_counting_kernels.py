@@ -34,12 +34,12 @@ def philox_block(first: int, words: tuple[int, int, int], key: tuple[int, int], 
 # which makes it three times as fast.
 @njit(nogil=True, cache=True, error_model="numpy")
 def _add_counts(
-    mean: NDArray[np.float32], share: np.float32, uniform: NDArray[np.float32], drawn: NDArray[np.float32]
+    mean: NDArray[np.float32], share: np.float32, bits: NDArray[np.uint32], drawn: NDArray[np.float32]
 ) -> None:
     """Add one Poisson draw of mean ``share`` · ``mean`` ≤ 1.25 to each pixel of a block."""
     one, zero = np.float32(1.0), np.float32(0.0)
     for i in range(BLOCK_PIXELS):
-        m, u = mean[i] * share, uniform[i]
+        m, u = mean[i] * share, np.float32(bits[i]) * np.float32(2.0**-32)
         # exp(−m) = exp(−m / 64) to the 64th, the former by its series: errs by 4e-6 at most.
         y = m * np.float32(-1 / 64)
         e = one + y * (one + y * (np.float32(1 / 2) + y * (np.float32(1 / 6) + y * np.float32(1 / 24))))
@@ -109,21 +109,25 @@ def count_electrons(
     """
     n = mean.shape[0]
     bits = np.empty((4, _LANES), dtype=np.uint32)
-    uniform = np.empty(BLOCK_PIXELS, dtype=np.float32)
+    bits_in_a_row = bits.reshape(-1)
     drawn = np.empty(BLOCK_PIXELS, dtype=np.float32)
     padded = np.zeros(BLOCK_PIXELS, dtype=np.float32)
     for block in range(len(parts)):
         start = block * BLOCK_PIXELS
         size = min(BLOCK_PIXELS, n - start)
-        padded[:size] = mean[start : start + size]
-        padded[size:] = np.float32(0.0)
+        if size == BLOCK_PIXELS:
+            block_mean = mean[start : start + BLOCK_PIXELS]
+        else:
+            padded[:size] = mean[start : start + size]
+            block_mean = padded
         share = np.float32(1.0 / parts[block])
         drawn[:] = np.float32(0.0)
         for part in range(parts[block]):
             philox_block(block * _LANES, (part, frame, 0), key, bits)
-            for word in range(4):
-                for lane in range(_LANES):
-                    uniform[word * _LANES + lane] = np.float32(bits[word, lane]) * np.float32(2.0**-32)
-            _add_counts(padded, share, uniform, drawn)
-        for i in range(size):
-            counts[start + i] = np.uint8(min(drawn[i], np.float32(255.0)))
+            _add_counts(block_mean, share, bits_in_a_row, drawn)
+        if parts[block] > 255 // 12:
+            for i in range(size):
+                counts[start + i] = np.uint8(min(drawn[i], np.float32(255.0)))
+        else:  # no sum of so few parts reaches 255, and without the comparison the loop is vectorised
+            for i in range(size):
+                counts[start + i] = np.uint8(drawn[i])
