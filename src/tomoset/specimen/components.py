@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tomoset.errors import ParameterError
+from tomoset.structures import GLOBULE
 
 __all__ = ["COMPARTMENTS", "MEMBRANE_COMPARTMENTS", "Component"]
 
@@ -83,7 +84,7 @@ class Component:
             )
         if self.mass_kda is not None and not (np.isfinite(self.mass_kda) and self.mass_kda > 0):
             raise ParameterError(f"component {self.species}: expected a positive mass in kDa, found {self.mass_kda:g}")
-        if self.structure == "globule" and self.mass_kda is None:
+        if self.structure == GLOBULE and self.mass_kda is None:
             raise ParameterError(
                 f"component {self.species}: expected mass_kda for a globule, found none; a globule is sized by it"
             )
@@ -92,7 +93,7 @@ class Component:
     @property
     def note(self) -> str:
         """What the composition should say about its look."""
-        return "sized globule: no structure given" if self.structure == "globule" else ""
+        return "sized globule: no structure given" if self.structure == GLOBULE else ""
 
     def _check_amount(self) -> None:
         if (self.mg_per_ml is None) == (self.copies is None):

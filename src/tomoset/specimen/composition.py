@@ -9,7 +9,7 @@ from tomoset.errors import PackingError
 from tomoset.model import CompositionRow, Molecules
 from tomoset.specimen.amounts import mg_per_ml_from_copies
 from tomoset.specimen.insertion import Copies
-from tomoset.specimen.poses import PROTEIN_ANGSTROM3_PER_DALTON
+from tomoset.structures import PROTEIN_ANGSTROM3_PER_DALTON
 
 __all__ = ["Ledger", "Placement", "refuse_impossible", "refuse_shortage"]
 

@@ -7,6 +7,7 @@ from tomoset.specimen.components import Component
 from tomoset.specimen.filaments import FilamentParams
 from tomoset.specimen.liposomes import LiposomeParams
 from tomoset.specimen.params import SpecimenParams
+from tomoset.structures import GLOBULE
 
 __all__ = ["methods_text"]
 
@@ -115,4 +116,4 @@ def _ice_sentences(params: SpecimenParams) -> list[str]:
 def _globules(params: SpecimenParams) -> int:
     holders: tuple[LiposomeParams | CellParams, ...] = (*params.liposomes, *params.cells)
     components = (*params.components, *(component for holder in holders for component in holder.components))
-    return len({component.species for component in components if component.structure == "globule"})
+    return len({component.species for component in components if component.structure == GLOBULE})

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.geometry import rotation_about
-from tomoset.structures import Structure
+from tomoset.structures import PROTEIN_ANGSTROM3_PER_DALTON, Structure
 
 __all__ = [
-    "PROTEIN_ANGSTROM3_PER_DALTON",
     "PoseBatch",
     "Solid",
     "make_solid",
@@ -18,7 +17,6 @@ __all__ = [
     "solid_points",
 ]
 
-PROTEIN_ANGSTROM3_PER_DALTON = 1.23  # 1.35 g/cm3
 SEAL_ANGSTROM = 8.0  # beyond two spreads of an atom or bead: closes a cage's pores, which let no molecule pass
 CAVITY_GRID_ANGSTROM = 4.0
 POINTS_PER_CELL_TO_THIN = 3

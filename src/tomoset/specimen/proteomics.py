@@ -9,10 +9,10 @@ import numpy as np
 
 from tomoset.errors import FormatError, ParameterError
 from tomoset.specimen.components import COMPARTMENTS, MOST, Component
+from tomoset.structures import GLOBULE
 
 __all__ = ["proteome_components"]
 
-GLOBULE = "globule"
 AMOUNT_COLUMNS = ("copies", "abundance")
 MASS_COLUMNS = {"mass_kda": 1.0, "mass_da": 1e-3}
 LISTED_AT_MOST = 5

@@ -11,8 +11,7 @@ from tomoset.errors import FormatError, ParameterError, PixelSizeError
 from tomoset.formats.em import read_em
 from tomoset.formats.mrc import open_mrc
 from tomoset.geometry import point_group
-from tomoset.structures.globule import PROTEIN_ANGSTROM3_PER_DALTON
-from tomoset.structures.scattering import PROTEIN_VOLT_ANGSTROM3_PER_DALTON
+from tomoset.structures.scattering import PROTEIN_ANGSTROM3_PER_DALTON, PROTEIN_VOLT_ANGSTROM3_PER_DALTON
 from tomoset.structures.structure import Structure
 from tomoset.structures.symmetry_axes import align_to_point_group
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.errors import PixelSizeError
-from tomoset.structures.globule import PROTEIN_ANGSTROM3_PER_DALTON
 from tomoset.structures.potential import potential_map
+from tomoset.structures.scattering import PROTEIN_ANGSTROM3_PER_DALTON
 from tomoset.structures.structure import Structure
 
 __all__ = ["Envelope", "make_envelope"]

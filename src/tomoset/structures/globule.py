@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from tomoset.errors import ParameterError
 from tomoset.model import stream
 from tomoset.structures.bead_models import close_packed_lattice
-from tomoset.structures.scattering import PROTEIN_VOLT_ANGSTROM3_PER_DALTON
+from tomoset.structures.scattering import PROTEIN_ANGSTROM3_PER_DALTON, PROTEIN_VOLT_ANGSTROM3_PER_DALTON
 from tomoset.structures.structure import Structure
 
-__all__ = ["globule_structure"]
+__all__ = ["GLOBULE", "globule_structure"]
 
-PROTEIN_ANGSTROM3_PER_DALTON = 1.23
+GLOBULE = "globule"  # what a recipe calls this structure
 LEAST_KDA, LARGEST_KDA = 1.0, 20_000.0
 COMPACT_KDA, LOOSE_KDA, LOOSE_SHARE = 150.0, 800.0, 0.5
 KDA_PER_BEAD, LEAST_BEADS, MOST_BEADS = 1.1, 20, 400

@@ -10,13 +10,12 @@ from tomoset.structures import built_in
 from tomoset.structures.archive import fetch_entry, parse_archive_name
 from tomoset.structures.atoms import read_structure
 from tomoset.structures.density import DENSITY_SUFFIXES, read_density
-from tomoset.structures.globule import globule_structure
+from tomoset.structures.globule import GLOBULE, globule_structure
 from tomoset.structures.structure import Structure
 
 __all__ = ["is_local_file", "resolve_structure"]
 
 COORDINATE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
-GLOBULE = "globule"
 MOST_MASS_RATIO = 1.5  # between a mass given and the file's: more is another oligomer, less is unresolved residues
 
 
@@ -68,7 +67,7 @@ def resolve_structure(
     _refuse_strangers(spec, kind, threshold, assembly)
     makers: dict[str, Callable[[], Structure]] = {
         "built-in": lambda: _with_symmetry(built_in.built_in_structure(spec), symmetry),
-        "globule": lambda: _globule(name, mass_kda, symmetry),
+        GLOBULE: lambda: _globule(name, mass_kda, symmetry),
         "archive": lambda: _entry(spec, assembly, symmetry, name),
         "coordinates": lambda: read_structure(
             _existing(spec, folder), assembly=assembly, symmetry=symmetry or "C1", name=name
@@ -86,7 +85,7 @@ def _kind(spec: str) -> str:
     if spec in built_in.BUILT_IN_NAMES:
         return "built-in"
     if spec == GLOBULE:
-        return "globule"
+        return GLOBULE
     lowered = spec.lower()
     if lowered.startswith("pdb:"):
         return "archive"
