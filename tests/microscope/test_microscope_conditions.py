@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomoset.errors import ParameterError
-from tomoset.geometry import TiltGeometry
+from tomoset.geometry import TiltGeometry, quadratic_terms
 from tomoset.microscope.conditions import draw_conditions
 from tomoset.microscope.params import MicroscopeParams
 from tomoset.microscope.reach import (
@@ -20,7 +20,7 @@ from tomoset.microscope.reach import (
 )
 from tomoset.microscope.scheme import acquisition_order, nominal_tilts_deg
 from tomoset.microscope.targets import draw_target, target_number, target_offset_xy
-from tomoset.model import deformation_terms, local_motion_terms
+from tomoset.model import deformation_terms
 
 PINNED = {
     "axis": 84.52352567018708,
@@ -170,7 +170,7 @@ def test_local_motion_has_its_size_and_is_strongest_at_the_start():
     c = draw(local_motion_angstrom=4.0)
     ny, nx = 768, 864
     x, y = np.meshgrid((np.arange(60) + 0.5) / 30 - 1, ((np.arange(60) + 0.5) / 30 - 1) * ny / nx)
-    terms = local_motion_terms(np.stack([x, y], axis=-1).reshape(-1, 2))
+    terms = quadratic_terms(np.stack([x, y], axis=-1).reshape(-1, 2))
     motion = np.einsum("ntak,pk->ntpa", c.local_motion, terms)
     assert np.sqrt(np.mean(np.sum(motion**2, axis=3))) == pytest.approx(4.0, rel=1e-3)
     np.testing.assert_allclose(c.local_motion.mean(axis=1), 0, atol=1e-9)
@@ -218,7 +218,7 @@ def test_no_draw_goes_beyond_the_reach_that_the_field_of_view_allows_for(seed, l
     rng = np.random.default_rng(seed)
     aspect, reach = np.array(frame_aspect_xy(params)), np.array([*deformation_reach_xy(params), 1.0])
     deformed = np.einsum("nak,pk->npa", c.deformation, deformation_terms(rng.uniform(-reach, reach, (200, 3))))
-    local = np.einsum("ntak,pk->ntpa", c.local_motion, local_motion_terms(rng.uniform(-aspect, aspect, (200, 2))))
+    local = np.einsum("ntak,pk->ntpa", c.local_motion, quadratic_terms(rng.uniform(-aspect, aspect, (200, 2))))
     most = np.linalg.norm(deformed, axis=2).max() + np.linalg.norm(local, axis=3).max()
     most += np.linalg.norm(c.geometry.shift_xy_angstrom - still.geometry.shift_xy_angstrom, axis=1).max()
     most += np.abs(c.magnification - 1).max() * np.hypot(*aspect) * params.field_angstrom

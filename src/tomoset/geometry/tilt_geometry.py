@@ -3,9 +3,10 @@
 This is RELION-5's explicit model (``setProjectionMatrix``), written for positions in Å about the origins at index
 N // 2 of volume and image::
 
-    p_img = shift_xy + [Rz(z_rot) · Ry(y_tilt) · Rx(x_tilt) · p_specimen]_xy
+    p_img = shift_xy + m · q + field(q),   q = [Rz(z_rot) · Ry(y_tilt) · Rx(x_tilt) · p_specimen]_xy
 
-With the tilt axis along y (z_rot = 0) and tilt t, ``u = x cos t + z sin t`` and ``v = y``.
+with magnification m = 1 and no field unless a series was found to need them. With the tilt axis along y (z_rot = 0)
+and tilt t, ``u = x cos t + z sin t`` and ``v = y``.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tomoset.errors import GeometryError
+from tomoset.geometry.fields import quadratic_terms
 from tomoset.geometry.rotations import rotation_about
 
 __all__ = ["TiltGeometry"]
@@ -35,17 +37,27 @@ class TiltGeometry:
         Where the specimen's origin lands in the image, from index N // 2, Å, image x then y.
     x_tilt_deg : (n,) array of float64, optional
         Tilt about specimen x that is applied first, degrees; zero when not given.
+    magnification : (n,) array of float64, optional
+        Scale of each view about the specimen's origin; one when not given.
+    field_xy_angstrom : (n, 2, 6) array of float64, optional
+        How far the specimen has moved beyond the rigid model in each view, Å, image x then y: coefficients of
+        ``quadratic_terms(q / field_unit_angstrom)``; none when not given.
+    field_unit_angstrom : float
+        Unit of the field's coordinates; half of the image's longer side is usual.
 
     Raises
     ------
     GeometryError
-        If lengths differ or a value is not finite.
+        If lengths differ, a value is not finite, or a magnification or the field's unit is not positive.
     """
 
     y_tilt_deg: Floats
     z_rot_deg: Floats
     shift_xy_angstrom: Floats
     x_tilt_deg: Floats | None = None
+    magnification: Floats | None = None
+    field_xy_angstrom: Floats | None = None
+    field_unit_angstrom: float = 1.0
 
     def __post_init__(self) -> None:
         """Bring everything to float64 arrays of one length."""
@@ -68,6 +80,20 @@ class TiltGeometry:
             ("x_tilt_deg", x_tilt),
         ):
             object.__setattr__(self, name, value)
+        self._check_beyond_rigid(n)
+
+    def _check_beyond_rigid(self, n: int) -> None:
+        """Check magnification and field, where there are any."""
+        for name, shape in (("magnification", (n,)), ("field_xy_angstrom", (n, 2, 6))):
+            if getattr(self, name) is not None:
+                value = np.asarray(getattr(self, name), dtype=np.float64)
+                if value.shape != shape or not np.all(np.isfinite(value)):
+                    raise GeometryError(f"{name}: expected finite numbers of shape {shape}, found {value.shape}")
+                object.__setattr__(self, name, value)
+        if self.magnification is not None and not np.all(self.magnification > 0):
+            raise GeometryError(f"magnification: expected positive numbers, found {self.magnification.min():g}")
+        if not (np.isfinite(self.field_unit_angstrom) and self.field_unit_angstrom > 0):
+            raise GeometryError(f"field_unit_angstrom: expected a positive length, found {self.field_unit_angstrom}")
 
     @property
     def n_tilts(self) -> int:
@@ -94,8 +120,18 @@ class TiltGeometry:
             Image x, y in Å from the image's index N // 2, for each of the n views.
         """
         points = np.asarray(position_specimen_angstrom_xyz, dtype=np.float64).reshape(-1, 3)
-        rotated = np.einsum("nij,mj->nmi", self.image_from_specimen[:, :2], points)
-        return rotated + self.shift_xy_angstrom[:, None, :]
+        rigid = np.einsum("nij,mj->nmi", self.image_from_specimen[:, :2], points)
+        return self.distort(rigid) + self.shift_xy_angstrom[:, None, :]
+
+    def distort(self, rigid_xy_angstrom: Floats) -> Floats:
+        """Magnification and field: where points (n, m, 2) of the rigid projection land, still without the shift, Å."""
+        out = rigid_xy_angstrom
+        if self.magnification is not None:
+            out = out * self.magnification[:, None, None]
+        if self.field_xy_angstrom is not None:
+            terms = quadratic_terms(rigid_xy_angstrom / self.field_unit_angstrom)
+            out = out + np.einsum("nmk,nck->nmc", terms, self.field_xy_angstrom)
+        return out
 
     def height_angstrom(self, position_specimen_angstrom_xyz: ArrayLike) -> Floats:
         """Camera-frame z (n, m), Å, towards the electron source, of specimen points (m, 3) in each view."""
@@ -126,4 +162,7 @@ class TiltGeometry:
             z_rot_deg=self.z_rot_deg[chosen],
             shift_xy_angstrom=self.shift_xy_angstrom[chosen],
             x_tilt_deg=None if self.x_tilt_deg is None else self.x_tilt_deg[chosen],
+            magnification=None if self.magnification is None else self.magnification[chosen],
+            field_xy_angstrom=None if self.field_xy_angstrom is None else self.field_xy_angstrom[chosen],
+            field_unit_angstrom=self.field_unit_angstrom,
         )

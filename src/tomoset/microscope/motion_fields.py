@@ -11,7 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.model import deformation_terms, local_motion_terms
+from tomoset.geometry import quadratic_terms
+from tomoset.model import deformation_terms
 
 __all__ = [
     "draw_deformation",
@@ -92,7 +93,7 @@ def draw_local_motion(
     Returns
     -------
     (n, n_frames, 2, 6) array of float64
-        Å, coefficients of :func:`tomoset.model.truth.local_motion_terms`, mean zero over a movie's frames, no
+        Å, coefficients of :func:`tomoset.geometry.quadratic_terms`, mean zero over a movie's frames, no
         constant term.
     """
     basis, values, course = _local_motion_basis(aspect_xy), _local_motion_values(aspect_xy), _frame_course(n_frames)
@@ -141,7 +142,7 @@ def _deformation_values(reach_xy: tuple[float, float]) -> Floats:
 def _local_motion_values(aspect_xy: tuple[float, float]) -> Floats:
     """Terms (m, 5) at points that fill somewhat more than the frame."""
     x, y = (1.2 * side * np.linspace(-1, 1, 9) for side in aspect_xy)
-    return local_motion_terms(np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2))[:, 1:]
+    return quadratic_terms(np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2))[:, 1:]
 
 
 def _frame_course(n_frames: int) -> Floats:
@@ -167,7 +168,7 @@ def _local_motion_basis(aspect_xy: tuple[float, float]) -> Floats:
     """Coefficients (5, 5) of functions that are orthonormal over the frame's area, a column each."""
     x, y = (side * (np.arange(32) + 0.5 - 16) / 16 for side in aspect_xy)
     points = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
-    return _orthonormal(local_motion_terms(points)[:, 1:])
+    return _orthonormal(quadratic_terms(points)[:, 1:])
 
 
 def _orthonormal(values: Floats) -> Floats:

@@ -15,7 +15,7 @@ from tomoset.model.score import ClassScore, PrecisionRecall, Score
 from tomoset.model.specimen import CompositionRow, Molecules, Specimen
 from tomoset.model.tilt_series import CtfEstimate, MotionTrack, Tilt, TiltSeries
 from tomoset.model.tomogram import Tomogram
-from tomoset.model.truth import SeriesTruth, deformation_terms, local_motion_terms
+from tomoset.model.truth import SeriesTruth, deformation_terms
 
 __all__ = [
     "ArraySource",
@@ -52,6 +52,5 @@ __all__ = [
     "Tomogram",
     "allocate_in_memory",
     "deformation_terms",
-    "local_motion_terms",
     "stream",
 ]

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tomoset.errors import GeometryError
-from tomoset.geometry import TiltGeometry
+from tomoset.geometry import TiltGeometry, quadratic_terms
 from tomoset.model.array_source import ArraySource
 from tomoset.model.movies import Optics
 
@@ -44,15 +44,29 @@ class CtfEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MotionTrack:
-    """Global motion of one movie.
+    """Motion of one movie.
 
     Parameters
     ----------
     shift_xy_angstrom : (t, 2) array of float64
         Where the specimen has moved to in each frame, relative to the mean over frames, Å, image x then y.
+    local_xy_angstrom : (2, 3, 6) array of float64 or None
+        Motion within the field beyond that, RELION's model: for x and y, the coefficients of
+        ``z^k · quadratic_terms(p)``, k = 1, 2, 3, with z the number of the frame (0 for the first) and p the position
+        in the frame divided by its width and height, −0.5 to 0.5. None where the data do not ask for it.
     """
 
     shift_xy_angstrom: NDArray[np.float64]
+    local_xy_angstrom: NDArray[np.float64] | None = None
+
+    def local_shift_xy_angstrom(self, position_xy: ArrayLike) -> NDArray[np.float64]:
+        """Local motion (t, ..., 2), Å, of each frame at positions (..., 2) in the frame, −0.5 to 0.5."""
+        terms = quadratic_terms(position_xy)
+        n_frames = len(self.shift_xy_angstrom)
+        if self.local_xy_angstrom is None:
+            return np.zeros((n_frames, *terms.shape[:-1], 2))
+        powers = np.arange(n_frames, dtype=np.float64)[:, None] ** np.arange(1, 4)
+        return np.einsum("tk,...q,ckq->t...c", powers, terms, self.local_xy_angstrom)
 
     @property
     def total_angstrom(self) -> float:
@@ -82,6 +96,8 @@ class Tilt:
         Why not, when ``use`` is False; may also carry a remark when it is True.
     motion : MotionTrack or None
     ctf : CtfEstimate or None
+    masked_fraction : float or None
+        Share of the image that does not show the specimen (carbon, gold, grid bar, crystals); None before masking.
     """
 
     name: str
@@ -94,6 +110,7 @@ class Tilt:
     reason: str = ""
     motion: MotionTrack | None = None
     ctf: CtfEstimate | None = None
+    masked_fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,6 +129,10 @@ class TiltSeries:
         Sums of all frames, float32, in counted electrons, not dose-weighted.
     odd_nyx, even_nyx : ArraySource or None
         Sums of the odd and the even frames (first frame counts as odd).
+    dose_weighted_nyx : ArraySource or None
+        Sums of all frames, each weighted by what the dose before it has left of every frequency.
+    masks_nyx : (n, my, mx) array of bool or None
+        True where an image does not show the specimen, on a grid coarser than the images over the same field.
     nominal_tilt_axis_deg : float
         Tilt axis angle the microscope wrote (``z_rot_deg``), degrees.
     optics : Optics
@@ -134,6 +155,8 @@ class TiltSeries:
     images_nyx: ArraySource
     odd_nyx: ArraySource | None = None
     even_nyx: ArraySource | None = None
+    dose_weighted_nyx: ArraySource | None = None
+    masks_nyx: NDArray[np.bool_] | None = None
     nominal_tilt_axis_deg: float = 0.0
     optics: Optics = field(default_factory=Optics)
     geometry: TiltGeometry | None = None
@@ -143,7 +166,14 @@ class TiltSeries:
     def __post_init__(self) -> None:
         """Check that every tilt has its row."""
         n = len(self.tilts)
-        for name, source in (("images", self.images_nyx), ("odd", self.odd_nyx), ("even", self.even_nyx)):
+        sources = {
+            "images": self.images_nyx,
+            "odd": self.odd_nyx,
+            "even": self.even_nyx,
+            "dose-weighted": self.dose_weighted_nyx,
+            "masks": self.masks_nyx,
+        }
+        for name, source in sources.items():
             if source is not None and source.shape[0] != n:
                 raise GeometryError(
                     f"{self.run}: {n} tilts but {source.shape[0]} {name} images; every tilt keeps its row"

@@ -9,7 +9,7 @@ from tomoset.geometry import TiltGeometry
 from tomoset.model.labels import PickableObject
 from tomoset.model.specimen import Specimen
 
-__all__ = ["SeriesTruth", "deformation_terms", "local_motion_terms"]
+__all__ = ["SeriesTruth", "deformation_terms"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,7 +40,7 @@ class SeriesTruth:
         ``deformation_terms`` (Fernandez et al. 2018); zero mean over the views.
     local_motion : (n, t, 2, 6) array of float64 or None
         Motion of each frame in the image beyond ``frame_shift_xy_angstrom``, Å, x then y, by the six quadratic
-        polynomials of ``local_motion_terms``; zero mean over a movie's frames.
+        polynomials of ``quadratic_terms``; zero mean over a movie's frames.
     conditions : tuple of str
         What is wrong with each view: ``good``, ``dark``, ``blocked``, ``blurred``; empty means all are good.
     missing_tilts_deg : tuple of float
@@ -63,12 +63,6 @@ class SeriesTruth:
     conditions: tuple[str, ...] = ()
     missing_tilts_deg: tuple[float, ...] = ()
     field_angstrom: float = 1.0
-
-
-def local_motion_terms(position_xy: ArrayLike) -> NDArray[np.float64]:
-    """Values (..., 6) of 1, x, y, x², xy, y² at image positions (..., 2) in units of ``field_angstrom``."""
-    x, y = np.moveaxis(np.asarray(position_xy, dtype=np.float64), -1, 0)
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
 
 
 def deformation_terms(position_xyz: ArrayLike) -> NDArray[np.float64]:

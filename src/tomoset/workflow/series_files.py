@@ -15,7 +15,7 @@ from tomoset.model import ArraySource, CtfEstimate, MotionTrack, Optics, Tilt, T
 
 __all__ = ["geometry_from_json", "geometry_to_json", "load_series", "save_images", "save_series"]
 
-_STACKS = {"images_nyx": "", "odd_nyx": "_odd", "even_nyx": "_even"}
+_STACKS = {"images_nyx": "", "odd_nyx": "_odd", "even_nyx": "_even", "dose_weighted_nyx": "_dose_weighted"}
 
 
 def save_images(folder: Path, series: TiltSeries) -> list[Path]:
@@ -64,7 +64,7 @@ def load_series(folder: Path, document_name: str) -> TiltSeries:
     document = read_json(path)
     with understood(path):
         run = document["run"]
-        stacks = {
+        stacks: dict[str, Any] = {
             attribute: mrc.read_volume(folder / f"{run}{suffix}.mrc")[0]
             for attribute, suffix in _STACKS.items()
             if attribute == "images_nyx" or (folder / f"{run}{suffix}.mrc").is_file()
@@ -84,18 +84,28 @@ def load_series(folder: Path, document_name: str) -> TiltSeries:
 
 
 def geometry_to_json(geometry: TiltGeometry) -> dict[str, Any]:
-    """Tilt geometry as lists."""
-    return {field.name: np.asarray(getattr(geometry, field.name)).tolist() for field in dataclasses.fields(geometry)}
+    """Tilt geometry as lists; what it does not have is left out."""
+    return _arrays_to_lists(geometry)
 
 
 def geometry_from_json(document: dict[str, Any]) -> TiltGeometry:
     """Tilt geometry from lists."""
-    return TiltGeometry(**{name: np.asarray(value, dtype=np.float64) for name, value in document.items()})
+    return TiltGeometry(**_lists_to_arrays(document))
+
+
+def _arrays_to_lists(item: TiltGeometry | MotionTrack) -> dict[str, Any]:
+    values = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+    return {name: np.asarray(value).tolist() for name, value in values.items() if value is not None}
+
+
+def _lists_to_arrays(document: dict[str, Any]) -> dict[str, Any]:
+    arrays = {name: np.asarray(value, dtype=np.float64) for name, value in document.items() if isinstance(value, list)}
+    return {**document, **arrays}
 
 
 def _tilt_to_json(tilt: Tilt) -> dict[str, Any]:
     row = {field.name: getattr(tilt, field.name) for field in dataclasses.fields(tilt)}
-    row["motion"] = None if tilt.motion is None else tilt.motion.shift_xy_angstrom.tolist()
+    row["motion"] = None if tilt.motion is None else _arrays_to_lists(tilt.motion)
     row["ctf"] = None if tilt.ctf is None else dataclasses.asdict(tilt.ctf)
     return row
 
@@ -105,7 +115,7 @@ def _tilt_from_json(row: dict[str, Any]) -> Tilt:
     return Tilt(
         **{
             **row,
-            "motion": None if motion is None else MotionTrack(shift_xy_angstrom=np.asarray(motion, dtype=np.float64)),
+            "motion": None if motion is None else MotionTrack(**_lists_to_arrays(motion)),
             "ctf": None if ctf is None else CtfEstimate(**ctf),
         }
     )
