@@ -48,6 +48,8 @@ class Movie:
         Dose of this exposure at the specimen.
     dose_before_e_per_angstrom2 : float
         Dose the specimen had received before it.
+    frame_dose_e_per_angstrom2 : (t,) array of float64 or None
+        Dose of each frame; None when all frames had the same.
     nominal_defocus_angstrom : float or None
         Target defocus, positive = underfocus; None when the microscope did not write it.
     acquired_at : str or None
@@ -68,6 +70,7 @@ class Movie:
     acquisition_order: int
     dose_e_per_angstrom2: float
     dose_before_e_per_angstrom2: float
+    frame_dose_e_per_angstrom2: NDArray[np.float64] | None = None
     nominal_defocus_angstrom: float | None = None
     acquired_at: str | None = None
     exposure_time_s: float | None = None

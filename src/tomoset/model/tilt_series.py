@@ -90,6 +90,8 @@ class Tilt:
         Dose of this exposure, and what the specimen had received before.
     mean_counts : float
         Mean electrons counted per pixel over all frames (sets the shot noise).
+    nominal_defocus_angstrom : float or None
+        Target defocus, positive = underfocus; None when the microscope did not write it.
     use : bool
         Whether later stages use this tilt.
     reason : str
@@ -106,6 +108,7 @@ class Tilt:
     dose_e_per_angstrom2: float
     dose_before_e_per_angstrom2: float
     mean_counts: float
+    nominal_defocus_angstrom: float | None = None
     use: bool = True
     reason: str = ""
     motion: MotionTrack | None = None

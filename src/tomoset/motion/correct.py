@@ -233,6 +233,7 @@ def _tilt(movie: Movie, corrected: _Corrected) -> Tilt:
         dose_e_per_angstrom2=movie.dose_e_per_angstrom2,
         dose_before_e_per_angstrom2=movie.dose_before_e_per_angstrom2,
         mean_counts=float(mean),
+        nominal_defocus_angstrom=movie.nominal_defocus_angstrom,
         motion=MotionTrack(shift_xy_angstrom=corrected.shift_xy_angstrom),
     )
 
