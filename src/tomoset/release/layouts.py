@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from tomoset.formats.atomic import write_json_atomic
 from tomoset.formats.copick import tomogram_path, write_config, write_picks
+from tomoset.formats.geometry_json import geometry_to_json
 from tomoset.formats.mrc import write_stack, write_volume
 from tomoset.formats.ome_zarr import write_volume_zarr
 from tomoset.formats.relion_export import RelionExport, write_series_stars, write_tomograms_star
@@ -45,18 +44,11 @@ def write_copick_run(root: Path, run: RunToRelease) -> None:
 
 def tomogram_facts(tomogram: Tomogram) -> dict[str, object]:
     """What a volume file cannot say about a tomogram: contrast, tilts used, geometry."""
-    geometry = tomogram.geometry
-    x_tilt = geometry.x_tilt_deg if geometry.x_tilt_deg is not None else np.zeros(geometry.n_tilts)
     return {
         "contrast": tomogram.contrast,
         "ctf_corrected": tomogram.ctf_corrected,
         "tilt_indices": list(tomogram.tilt_indices),
-        "geometry": {
-            "y_tilt_deg": geometry.y_tilt_deg.tolist(),
-            "z_rot_deg": geometry.z_rot_deg.tolist(),
-            "shift_xy_angstrom": geometry.shift_xy_angstrom.tolist(),
-            "x_tilt_deg": x_tilt.tolist(),
-        },
+        "geometry": geometry_to_json(tomogram.geometry),
     }
 
 

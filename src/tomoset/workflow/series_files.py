@@ -9,11 +9,11 @@ import numpy as np
 from tomoset.errors import InputMissingError
 from tomoset.formats import mrc
 from tomoset.formats.atomic import write_json_atomic
+from tomoset.formats.geometry_json import geometry_from_json, geometry_to_json
 from tomoset.formats.json_documents import read_json, understood
-from tomoset.geometry import TiltGeometry
 from tomoset.model import ArraySource, CtfEstimate, MotionTrack, Optics, Tilt, TiltSeries
 
-__all__ = ["geometry_from_json", "geometry_to_json", "load_series", "save_images", "save_series"]
+__all__ = ["load_series", "save_images", "save_series"]
 
 _STACKS = {"images_nyx": "", "odd_nyx": "_odd", "even_nyx": "_even", "dose_weighted_nyx": "_dose_weighted"}
 
@@ -83,29 +83,9 @@ def load_series(folder: Path, document_name: str) -> TiltSeries:
         )
 
 
-def geometry_to_json(geometry: TiltGeometry) -> dict[str, Any]:
-    """Tilt geometry as lists; what it does not have is left out."""
-    return _arrays_to_lists(geometry)
-
-
-def geometry_from_json(document: dict[str, Any]) -> TiltGeometry:
-    """Tilt geometry from lists."""
-    return TiltGeometry(**_lists_to_arrays(document))
-
-
-def _arrays_to_lists(item: TiltGeometry | MotionTrack) -> dict[str, Any]:
-    values = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
-    return {name: np.asarray(value).tolist() for name, value in values.items() if value is not None}
-
-
-def _lists_to_arrays(document: dict[str, Any]) -> dict[str, Any]:
-    arrays = {name: np.asarray(value, dtype=np.float64) for name, value in document.items() if isinstance(value, list)}
-    return {**document, **arrays}
-
-
 def _tilt_to_json(tilt: Tilt) -> dict[str, Any]:
     row = {field.name: getattr(tilt, field.name) for field in dataclasses.fields(tilt)}
-    row["motion"] = None if tilt.motion is None else _arrays_to_lists(tilt.motion)
+    row["motion"] = None if tilt.motion is None else _motion_to_json(tilt.motion)
     row["ctf"] = None if tilt.ctf is None else dataclasses.asdict(tilt.ctf)
     return row
 
@@ -115,7 +95,23 @@ def _tilt_from_json(row: dict[str, Any]) -> Tilt:
     return Tilt(
         **{
             **row,
-            "motion": None if motion is None else MotionTrack(**_lists_to_arrays(motion)),
+            "motion": None if motion is None else _motion_from_json(motion),
             "ctf": None if ctf is None else CtfEstimate(**ctf),
         }
+    )
+
+
+def _motion_to_json(track: MotionTrack) -> dict[str, Any]:
+    local = track.local_xy_angstrom
+    return {
+        "shift_xy_angstrom": track.shift_xy_angstrom.tolist(),
+        "local_xy_angstrom": None if local is None else local.tolist(),
+    }
+
+
+def _motion_from_json(document: dict[str, Any]) -> MotionTrack:
+    local = document["local_xy_angstrom"]
+    return MotionTrack(
+        shift_xy_angstrom=np.asarray(document["shift_xy_angstrom"], dtype=np.float64),
+        local_xy_angstrom=None if local is None else np.asarray(local, dtype=np.float64),
     )

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from tomoset.errors import InputMissingError
 from tomoset.formats.atomic import write_json_atomic
+from tomoset.formats.geometry_json import geometry_from_json
 from tomoset.formats.json_documents import read_json, understood
 from tomoset.formats.ome_zarr import open_volume_zarr, write_volume_zarr
 from tomoset.model import Progress, Tomogram
 from tomoset.release.layouts import tomogram_facts
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.series_files import geometry_from_json
 
 __all__ = ["load_tomogram", "save_tomogram"]
 

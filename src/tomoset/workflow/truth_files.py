@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tomoset.errors import FormatError, InputMissingError
 from tomoset.formats.atomic import atomic_path, write_json_atomic
+from tomoset.formats.geometry_json import geometry_from_json, geometry_to_json
 from tomoset.formats.json_documents import read_json, understood
 from tomoset.formats.mrc_writing import write_stack
 from tomoset.formats.obj import write_obj
@@ -24,7 +25,6 @@ from tomoset.model import (
     SeriesTruth,
     Specimen,
 )
-from tomoset.workflow.series_files import geometry_from_json, geometry_to_json
 
 __all__ = ["load_truth", "save_truth"]
 
