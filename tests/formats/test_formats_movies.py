@@ -147,15 +147,6 @@ def test_what_is_no_movie_is_refused(tmp_path):
         open_movie(tmp_path / "mixed.tif")
 
 
-def test_eer_is_refused_by_name(tmp_path):
-    path = tmp_path / "m.eer"
-    tifffile.imwrite(path, np.zeros((4, 4), np.uint8), metadata=None)
-    with tifffile.TiffFile(path, mode="r+b") as peer:
-        peer.pages[0].tags["Compression"].overwrite(65001)
-    with pytest.raises(FormatError, match=r"m\.eer: EER"):
-        open_movie(path)
-
-
 def test_gain_references_keep_the_frames_orientation(tmp_path):
     gain_yx = RNG.normal(1, 0.1, (20, 31)).astype(np.float32)
     as_mrc = open_gain(write_gain(tmp_path / "gain.mrc", gain_yx, 5.0))

@@ -2,8 +2,8 @@
 
 TIFF files have their origin at the top left, MRC files at the bottom left; IMOD, SerialEM, MotionCor and RELION flip
 the rows of a TIFF when they read or write one, and so does this module (``docs/conventions.md``). The format is told
-from the file's first bytes, because ``.gain`` and ``.mrcs`` say little. EER is refused: no real file was at hand to
-prove its decoding and its orientation on.
+from the file's first bytes, because ``.gain`` and ``.mrcs`` say little. EER movies come as sums of groups of raw frames
+(:mod:`tomoset.formats.eer`).
 """
 
 import os
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from tomoset.errors import FormatError, InputMissingError, OutputError, ParameterError, PixelSizeError
 from tomoset.formats.atomic import atomic_path
+from tomoset.formats.eer import EerGrouping, EerMovie, is_eer, open_eer
 from tomoset.formats.mrc import open_mrc
 from tomoset.formats.mrc_writing import write_stack
-from tomoset.formats.tiff_pages import is_tiff, open_tiff
+from tomoset.formats.tiff_directories import is_tiff
+from tomoset.formats.tiff_pages import open_tiff
 from tomoset.model import ArraySource, Region
 
 __all__ = ["Compression", "open_gain", "open_movie", "write_gain", "write_mrc_movie", "write_tiff_movie"]
@@ -29,15 +31,19 @@ _DIGITAL_MICROGRAPH = frozenset({".dm3", ".dm4"})
 _ANGSTROM_PER_CM = 1e8
 
 
-def open_movie(path: str | os.PathLike[str], *, expected_frames: int | None = None) -> ArraySource:
+def open_movie(
+    path: str | os.PathLike[str], *, expected_frames: int | None = None, eer: EerGrouping | None = None
+) -> ArraySource:
     """Open a movie; frames are decoded one at a time, when they are read.
 
     Parameters
     ----------
     path : path
-        TIFF (uncompressed, LZW, zstd, deflate) or MRC (modes 0, 1, 2, 6, 12).
+        TIFF (uncompressed, LZW, zstd, deflate), MRC (modes 0, 1, 2, 6, 12) or EER.
     expected_frames : int, optional
-        How many frames there should be at least, for example the mdoc's NumSubFrames.
+        How many frames there should be at least, for example the mdoc's NumSubFrames; raw ones of an EER file.
+    eer : EerGrouping, optional
+        How the raw frames of an EER file are grouped; else to about 0.5 e/Å².
 
     Returns
     -------
@@ -52,10 +58,16 @@ def open_movie(path: str | os.PathLike[str], *, expected_frames: int | None = No
         If the file is cut off, its frames differ in size, or it holds fewer frames than expected.
     """
     where = _existing(path, "a movie")
-    movie: ArraySource = open_tiff(where, expected_frames) if is_tiff(where) else open_mrc(where)
-    if expected_frames is not None and movie.shape[0] < expected_frames:
+    movie: ArraySource
+    if is_tiff(where):
+        coded = is_eer(where, expected_frames)
+        movie = open_eer(where, expected_frames, eer or EerGrouping()) if coded else open_tiff(where, expected_frames)
+    else:
+        movie = open_mrc(where)
+    n_frames = movie.n_raw_frames if isinstance(movie, EerMovie) else movie.shape[0]
+    if expected_frames is not None and n_frames < expected_frames:
         raise FormatError(
-            f"{where}: expected {expected_frames} frames, found {movie.shape[0]}; the file is incomplete: copy it again"
+            f"{where}: expected {expected_frames} frames, found {n_frames}; the file is incomplete: copy it again"
         )
     return movie
 
