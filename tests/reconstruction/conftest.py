@@ -29,7 +29,7 @@ def _bead_images(geometry, shape_yx, pixel, beads_xyz, sigma, depth):
 def bead_series() -> BeadSeries:
     def make(
         *, beads_xyz, axis_deg=0.0, shape_yx=(96, 128), pixel=5.0, sigma=14.0, tilts=None, shifts=0.0, x_tilt=0.0,
-        depth=0.1, halves=False, ctf=None, hand=0,
+        depth=0.1, halves=False, ctf=None, hand=0, beyond=None,
     ) -> TiltSeries:  # fmt: skip
         tilt_deg = np.arange(-60.0, 61.0, 3.0) if tilts is None else np.asarray(tilts, float)
         n = tilt_deg.size
@@ -39,6 +39,7 @@ def bead_series() -> BeadSeries:
             z_rot_deg=np.full(n, axis_deg),
             shift_xy_angstrom=rng.uniform(-shifts, shifts, (n, 2)),
             x_tilt_deg=np.full(n, x_tilt),
+            **(beyond or {}),
         )
         images = _bead_images(geometry, shape_yx, pixel, np.atleast_2d(beads_xyz), sigma, depth)
         rows = tuple(

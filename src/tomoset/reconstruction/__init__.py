@@ -7,7 +7,7 @@ from tomoset.reconstruction.fsc import ShellCorrelation, fourier_shell_correlati
 from tomoset.reconstruction.params import ReconstructionParams
 from tomoset.reconstruction.wbp import methods_text, reconstruct
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
 
 __all__ = [
     "STAGE_VERSION",

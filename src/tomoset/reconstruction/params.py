@@ -8,8 +8,8 @@ from tomoset.errors import ParameterError
 
 __all__ = ["CtfCorrection", "Filter", "ReconstructionParams"]
 
-Filter = Literal["ramp", "hamming", "exact"]
-CtfCorrection = Literal["phase-flip", "none"]
+Filter = Literal["ramp", "hamming", "exact", "imod", "sirt-like"]
+CtfCorrection = Literal["phase-flip", "multiply", "phase-flip-slabs", "multiply-slabs", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,17 +22,32 @@ class ReconstructionParams:
         Edge of a voxel, Å; not smaller than the tilt images' pixel.
     thickness_angstrom : float
         Extent of the volume along z, Å; it should hold the whole specimen.
-    filter : {"ramp", "hamming", "exact"}
+    filter : {"ramp", "hamming", "exact", "imod", "sirt-like"}
         Weighting across the tilt axis: the plain ramp; the ramp times ``0.55 + 0.45 cos(2 π f)`` (AreTomo), which
-        damps fine noise; or the overlap of the central slices of an object as thick as the volume (Harauz & van Heel
-        1986, Optik 73:146).
+        damps fine noise; the overlap of the central slices of an object as thick as ``specimen_thickness_angstrom``
+        (Harauz & van Heel 1986, Optik 73:146); IMOD's ramp with its Gaussian roll-off; or IMOD's imitation of
+        ``sirt_iterations`` iterations of SIRT, which damps fine detail.
+    imod_cutoff_cycles_per_voxel, imod_falloff_cycles_per_voxel : float
+        Where the ramp of ``imod`` and ``sirt-like`` ends, and the standard deviation of the Gaussian by which it falls
+        from there (IMOD's RADIAL, with FalloffIsTrueSigma).
+    sirt_iterations : int
+        How many iterations ``sirt-like`` imitates (IMOD's FakeSIRTiterations).
     dose_weighting : bool
         Damp each tilt by the radiation damage it had seen at the middle of its exposure (Grant & Grigorieff 2015),
         normalised so that white noise keeps its spectrum.
-    ctf_correction : {"phase-flip", "none"}
-        Turn over the phases that the CTF has turned, with the defocus gradient of a tilted specimen.
+    ctf_correction : {"phase-flip", "multiply", "phase-flip-slabs", "multiply-slabs", "none"}
+        Turn over the phases that the CTF has turned, with the defocus gradient of a tilted specimen; or multiply by
+        the CTF, which does this and damps what is noise near its zeros. With ``-slabs`` every slab along z gets the
+        defocus of its own height (Turoňová et al. 2017, J. Struct. Biol. 199:187) rather than the middle plane's.
+    ctf_slab_angstrom : float
+        Thickness of these slabs, Å. Time and memory of the views grow with the number of slabs.
+    specimen_thickness_angstrom : float or None
+        Diameter of the object for ``exact``; None takes ``thickness_angstrom``.
     lateral_shape_yx : tuple of int or None
         Voxels along the tilt axis and across it; None takes the whole field of the images.
+    centre_angstrom_xyz : tuple of float
+        Where the volume's voxel N // 2 lies, Å from the specimen's origin; with ``lateral_shape_yx`` and
+        ``thickness_angstrom`` this makes any region of interest.
     half_sets : bool
         Also reconstruct the odd and the even frames, when the series has them.
 
@@ -45,17 +60,20 @@ class ReconstructionParams:
     voxel_size_angstrom: float = 10.0
     thickness_angstrom: float = 1800.0
     filter: Filter = "ramp"
+    imod_cutoff_cycles_per_voxel: float = 0.35
+    imod_falloff_cycles_per_voxel: float = 0.035
+    sirt_iterations: int = 10
     dose_weighting: bool = True
     ctf_correction: CtfCorrection = "phase-flip"
+    ctf_slab_angstrom: float = 180.0
+    specimen_thickness_angstrom: float | None = None
     lateral_shape_yx: tuple[int, int] | None = None
+    centre_angstrom_xyz: tuple[float, float, float] = (0.0, 0.0, 0.0)
     half_sets: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot be reconstructed."""
-        for name in ("voxel_size_angstrom", "thickness_angstrom"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ParameterError(f"reconstruction.{name}: expected a positive length in Å, found {value}")
+        _check_lengths(self)
         if self.thickness_angstrom < self.voxel_size_angstrom:
             raise ParameterError(
                 f"reconstruction.thickness_angstrom: expected at least one voxel ({self.voxel_size_angstrom:g} Å), "
@@ -71,3 +89,34 @@ class ReconstructionParams:
                 f"reconstruction.lateral_shape_yx: expected two positive numbers of voxels (y, x), "
                 f"found {self.lateral_shape_yx}"
             )
+        if not all(math.isfinite(x) for x in self.centre_angstrom_xyz):
+            raise ParameterError(
+                f"reconstruction.centre_angstrom_xyz: expected three finite lengths in Å, "
+                f"found {self.centre_angstrom_xyz}"
+            )
+        _check_filter(self)
+
+    @property
+    def in_slabs(self) -> bool:
+        """Whether every slab along z gets the defocus of its own height."""
+        return self.ctf_correction.endswith("-slabs")
+
+
+def _check_lengths(params: ReconstructionParams) -> None:
+    for name in ("voxel_size_angstrom", "thickness_angstrom", "ctf_slab_angstrom", "specimen_thickness_angstrom"):
+        value = getattr(params, name)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise ParameterError(f"reconstruction.{name}: expected a positive length in Å, found {value}")
+
+
+def _check_filter(params: ReconstructionParams) -> None:
+    cutoff, falloff = params.imod_cutoff_cycles_per_voxel, params.imod_falloff_cycles_per_voxel
+    if not (0 < cutoff <= 0.5 and 0 < falloff <= 0.5):
+        raise ParameterError(
+            "reconstruction.imod_cutoff_cycles_per_voxel and imod_falloff_cycles_per_voxel: expected numbers above 0 "
+            f"and up to 0.5, found {cutoff:g} and {falloff:g}"
+        )
+    if params.sirt_iterations < 1:
+        raise ParameterError(
+            f"reconstruction.sirt_iterations: expected one iteration or more, found {params.sirt_iterations}"
+        )

@@ -1,7 +1,7 @@
 """Where every sample of a reconstruction comes from, fixed before a pixel is read."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from tomoset.errors import GeometryError, ParameterError
 from tomoset.geometry import Grid, TiltGeometry, rotation_about
 from tomoset.model import TiltSeries
 from tomoset.reconstruction.params import ReconstructionParams
+from tomoset.reconstruction.windows import seen_from, slab_edges
 
 __all__ = [
     "IMAGE_SAMPLES",
@@ -112,10 +113,12 @@ class Plan:
     used : (n,) array of int
         Rows of the series that are used.
     series_geometry, geometry : TiltGeometry
-        Of all rows, and of the used ones.
+        Of all rows, and of the used ones, about the volume's voxel N // 2.
     grid : Grid
     source : PaddedFrame
     rows : RowFrame
+    middle_z_angstrom : float
+        Where the volume's plane N // 2 lies in the specimen frame of the series.
     """
 
     used: NDArray[np.intp]
@@ -124,6 +127,7 @@ class Plan:
     grid: Grid
     source: PaddedFrame
     rows: RowFrame
+    middle_z_angstrom: float = 0.0
 
     @property
     def cut_per_angstrom(self) -> float:
@@ -134,6 +138,26 @@ class Plan:
     def is_single_axis(self) -> bool:
         """Whether every view is tilted about the volume's y axis alone."""
         return not np.any(self.geometry.x_tilt_deg)
+
+    def slabs(self, thickness_angstrom: float) -> list[tuple[slice, "Plan"]]:
+        """Planes and plans of slabs along z that together are the volume."""
+        voxel = self.grid.voxel_size_angstrom
+        depth, *lateral = self.grid.shape_zyx
+        found = []
+        for first, end in slab_edges(depth, thickness_angstrom / voxel):
+            z = (first + (end - first) // 2 - depth // 2) * voxel
+            geometry = seen_from(self.geometry, (0.0, 0.0, z))
+            grid = Grid(shape_zyx=(end - first, lateral[0], lateral[1]), voxel_size_angstrom=voxel)
+            plan = replace(
+                self,
+                series_geometry=seen_from(self.series_geometry, (0.0, 0.0, z)),
+                geometry=geometry,
+                grid=grid,
+                rows=_row_frame(grid, geometry),
+                middle_z_angstrom=self.middle_z_angstrom + z,
+            )
+            found.append((slice(first, end), plan))
+        return found
 
 
 def field_shape_yx(
@@ -184,7 +208,10 @@ def make_plan(series: TiltSeries, params: ReconstructionParams) -> Plan:
             f"reconstruction.voxel_size_angstrom: expected at least the images' {series.pixel_size_angstrom:g} Å, "
             f"found {voxel:g} Å; a smaller voxel would hold no more"
         )
-    geometry = series.geometry.select(series.used)
+    series_geometry = series.geometry
+    if any(params.centre_angstrom_xyz):
+        series_geometry = seen_from(series_geometry, params.centre_angstrom_xyz)
+    geometry = series_geometry.select(series.used)
     shape_yx = (int(series.images_nyx.shape[1]), int(series.images_nyx.shape[2]))
     lateral = params.lateral_shape_yx or field_shape_yx(
         shape_yx, series.pixel_size_angstrom, voxel, float(np.median(geometry.z_rot_deg))
@@ -193,11 +220,12 @@ def make_plan(series: TiltSeries, params: ReconstructionParams) -> Plan:
     grid = Grid(shape_zyx=(depth, *lateral), voxel_size_angstrom=voxel)
     return Plan(
         used=series.used,
-        series_geometry=series.geometry,
+        series_geometry=series_geometry,
         geometry=geometry,
         grid=grid,
         source=padded_frame(shape_yx, series.pixel_size_angstrom, voxel),
         rows=_row_frame(grid, geometry),
+        middle_z_angstrom=params.centre_angstrom_xyz[2],
     )
 
 

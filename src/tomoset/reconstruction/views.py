@@ -1,6 +1,7 @@
 """Tilt images to filtered views in the frame of the tilt axis: two Fourier transforms and one interpolation."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +13,14 @@ from tomoset.physics import wavelength_angstrom
 from tomoset.reconstruction.params import ReconstructionParams
 from tomoset.reconstruction.plan import PaddedFrame, Plan
 from tomoset.reconstruction.weighting import (
-    DefocusStrips,
+    DefocusLevels,
     across_axis_filter,
     band_edge,
-    defocus_strips,
+    defocus_levels,
     dose_filters,
 )
 
-__all__ = ["ViewFilters", "contrast_of_counts", "filtered_view", "make_filters", "padded_spectrum"]
+__all__ = ["ViewFilters", "contrast_of_counts", "filtered_view", "filtered_views", "make_filters", "padded_spectrum"]
 
 Floats = NDArray[np.float64]
 _TABLE = 2048
@@ -38,25 +39,25 @@ class ViewFilters:
         Table over frequencies along the axis: the band's edge.
     radial : (n, m) array of float64
         Table over the magnitude, 0 to sqrt(2) Nyquist: dose.
-    strips : tuple of DefocusStrips
+    levels : tuple of DefocusLevels
     optics : tuple of (s, 7) array of float64
-        For each strip, the numbers of the CTF that the kernel wants.
+        For each level, the numbers of the CTF that the kernel wants.
     """
 
     across: Floats
     along: Floats
     radial: Floats
-    strips: tuple[DefocusStrips, ...]
+    levels: tuple[DefocusLevels, ...]
     optics: tuple[Floats, ...]
 
 
 def make_filters(series: TiltSeries, params: ReconstructionParams, plan: Plan) -> ViewFilters:
-    """Tables and defocus strips of all used views.
+    """Tables and defocus levels of all used views.
 
     Raises
     ------
     ParameterError
-        If the phases are to be flipped and a used tilt has no defocus.
+        If the CTF is to be corrected and a used tilt has no defocus, or in slabs and the hand is not known.
     """
     cut = plan.cut_per_angstrom
     frequency = np.linspace(0, cut, _TABLE)
@@ -69,9 +70,7 @@ def make_filters(series: TiltSeries, params: ReconstructionParams, plan: Plan) -
             frequency,
             i,
             plan.geometry.y_tilt_deg,
-            kind=params.filter,
-            cut_per_angstrom=cut,
-            thickness_angstrom=params.thickness_angstrom,
+            params,
             bin_per_angstrom=bin_width,
         )
         for i in range(plan.used.size)
@@ -80,54 +79,68 @@ def make_filters(series: TiltSeries, params: ReconstructionParams, plan: Plan) -
     radial = np.ones((plan.used.size, _TABLE))
     if params.dose_weighting:
         radial = dose_filters(magnitude, series.dose_middle_e_per_angstrom2[plan.used], series.optics.voltage_kv)
-    strips = _all_strips(series, params, plan)
+    levels = _all_levels(series, params, plan)
     return ViewFilters(
         across=np.stack(weights) * (edge / tent * voxel),
         along=edge,
         radial=radial,
-        strips=strips,
-        optics=tuple(_optics(series, params, row, strips[i]) for i, row in enumerate(plan.used)),
+        levels=levels,
+        optics=tuple(_optics(series, params, row, levels[i]) for i, row in enumerate(plan.used)),
     )
 
 
-def _all_strips(series: TiltSeries, params: ReconstructionParams, plan: Plan) -> tuple[DefocusStrips, ...]:
+def _all_levels(series: TiltSeries, params: ReconstructionParams, plan: Plan) -> tuple[DefocusLevels, ...]:
+    if params.in_slabs and series.defocus_hand == 0:
+        raise ParameterError(
+            f"{series.run}: correcting the CTF in slabs needs the sign of the defocus gradient, found it undetermined; "
+            "set reconstruction.ctf_correction to phase-flip, or give the hand"
+        )
     ny, nx = (n * series.pixel_size_angstrom for n in plan.source.shape_yx)
-    shift_u = plan.geometry.shift_uv_angstrom()[:, 0]
+    half_depth = 0.5 * plan.grid.size_angstrom_xyz[2] if params.in_slabs else 0.0
     found = []
     for i, tilt in enumerate(plan.geometry.y_tilt_deg):
         turn = math.radians(plan.geometry.z_rot_deg[i])
         half = 0.5 * (nx * abs(math.cos(turn)) + ny * abs(math.sin(turn)))
-        strips = defocus_strips(
+        from_centre = _from_image_centre(plan, i)[[0, -1]]
+        levels = defocus_levels(
             float(tilt),
-            series.defocus_hand if params.ctf_correction == "phase-flip" else 0,
-            half,
-            float(-shift_u[i]),
+            0 if params.ctf_correction == "none" else series.defocus_hand,
+            (float(np.clip(from_centre[0], -half, half)), float(np.clip(from_centre[1], -half, half))),
+            (plan.middle_z_angstrom - half_depth, plan.middle_z_angstrom + half_depth),
             cut_per_angstrom=plan.cut_per_angstrom,
             voltage_kv=series.optics.voltage_kv,
         )
-        found.append(strips)
+        found.append(levels)
     return tuple(found)
 
 
-def _optics(series: TiltSeries, params: ReconstructionParams, row: int, strips: DefocusStrips) -> Floats:
-    """Numbers that the kernel needs to know the sign of the CTF, one line a strip."""
+def _from_image_centre(plan: Plan, index: int) -> Floats:
+    """Distance of every row of a view from the image's centre, across the tilt axis, Å."""
+    return plan.rows.u_angstrom + float(plan.geometry.shift_uv_angstrom()[index, 0])
+
+
+def _optics(series: TiltSeries, params: ReconstructionParams, row: int, levels: DefocusLevels) -> Floats:
+    """Numbers that the kernel needs to know the CTF, one line a level."""
     if params.ctf_correction == "none":
-        return np.zeros((strips.offset_angstrom.size, 7))
+        return np.zeros((levels.offset_angstrom.size, 7))
     ctf = series.tilts[row].ctf
     if ctf is None:
         raise ParameterError(
-            f"{series.run}: flipping phases needs the defocus of every used tilt, found none for "
+            f"{series.run}: correcting the CTF needs the defocus of every used tilt, found none for "
             f"{series.tilts[row].name}; estimate the CTF first, exclude the "
             "tilt, or set reconstruction.ctf_correction to none"
         )
-    return np.stack([_optics_line(series, ctf, offset) for offset in strips.offset_angstrom])
+    from tomoset.reconstruction._view_kernels import FLIP, MULTIPLY
+
+    how = MULTIPLY if params.ctf_correction.startswith("multiply") else FLIP
+    return np.stack([_optics_line(series, ctf, offset, how) for offset in levels.offset_angstrom])
 
 
-def _optics_line(series: TiltSeries, ctf: CtfEstimate, offset_angstrom: float) -> Floats:
+def _optics_line(series: TiltSeries, ctf: CtfEstimate, offset_angstrom: float, how: float) -> Floats:
     wavelength = wavelength_angstrom(series.optics.voltage_kv)
     return np.array(
         [
-            1.0,
+            how,
             math.pi * wavelength,
             ctf.defocus_angstrom + offset_angstrom,
             0.5 * (ctf.defocus_u_angstrom - ctf.defocus_v_angstrom),
@@ -178,17 +191,30 @@ def filtered_view(
     rows: NDArray[np.float32],
     first_v: int = 0,
 ) -> None:
-    """Add one filtered, turned and shifted view to ``rows`` (y blocks, u, 128 y), which begin at sample ``first_v``.
+    """Add one filtered, turned and shifted view to ``rows`` (y blocks, u, 128 y), which begin at sample ``first_v``."""
+    filtered_views(image_yx, [plan], filters, index, [rows], first_v)
+
+
+def filtered_views(
+    image_yx: NDArray[np.float32],
+    plans: Sequence[Plan],
+    filters: ViewFilters,
+    index: int,
+    rows: Sequence[NDArray[np.float32]],
+    first_v: int = 0,
+) -> None:
+    """Add one view to the rows of several volumes (slabs of one) that differ in depth and height.
 
     The content between the source's pixels comes from cubic B-splines on an image of twice the voxels' sampling; the
     average transfer of the splines, sinc⁴, is divided out with the filter. At the end of the band 1.2 % of the
-    amplitude is left as aliases.
+    amplitude is left as aliases. The geometry's magnification and field enter here and nowhere else.
     """
     from scipy.fft import irfft2
 
-    from tomoset.reconstruction import _kernels
+    from tomoset.reconstruction import _view_kernels
+    from tomoset.reconstruction._kernels import ROWS_Y
 
-    frame, grid = plan.source, plan.rows
+    frame = plans[0].source
     spectrum = padded_spectrum(image_yx, frame)
     pixel_y, pixel_x = frame.fine_pixel_yx_angstrom
     frequency_y = np.fft.fftfreq(frame.fine_yx[0], pixel_y)
@@ -196,12 +222,12 @@ def filtered_view(
     size = math.prod(frame.fine_yx) / math.prod(frame.padded_yx)
     gain_y = size / np.sinc(frequency_y * pixel_y) ** 4
     gain_x = 1 / np.sinc(frequency_x * pixel_x) ** 4
-    axis = math.radians(plan.geometry.z_rot_deg[index])
+    axis = math.radians(plans[0].geometry.z_rot_deg[index])
     filtered = np.empty((frequency_y.size, frequency_x.size), np.complex64)
-    strips, u = filters.strips[index], grid.u_angstrom
-    n_v = min(grid.n_v - first_v, rows.shape[0] * _kernels.ROWS_Y)
-    for strip in range(strips.offset_angstrom.size):
-        _kernels.filter_spectrum(
+    levels = filters.levels[index]
+    lines = [_sample_lines(plan, index) for plan in plans]
+    for level in range(levels.offset_angstrom.size):
+        _view_kernels.filter_spectrum(
             spectrum,
             filtered,
             frequency_y,
@@ -209,27 +235,35 @@ def filtered_view(
             gain_y,
             gain_x,
             axis,
-            plan.cut_per_angstrom,
+            plans[0].cut_per_angstrom,
             filters.across[index],
             filters.along,
             filters.radial[index],
-            filters.optics[index][strip],
+            filters.optics[index][level],
         )
         image = irfft2(filtered, s=frame.fine_yx, overwrite_x=True)
-        origin, step_u, step_v = _sampling(plan, index)
-        _kernels.resample_aligned(
-            image, rows, strips.weights(strip, u), origin, step_u, step_v, first_v, n_v, frame.field_yx
-        )
+        for plan, line, target in zip(plans, lines, rows, strict=True):
+            weights = levels.weights(level, _from_image_centre(plan, index), plan.middle_z_angstrom)
+            n_v = min(plan.rows.n_v - first_v, target.shape[0] * ROWS_Y)
+            _view_kernels.resample_aligned(image, target, weights, line, first_v, n_v, frame.field_yx)
 
 
-def _sampling(plan: Plan, index: int) -> tuple[Floats, Floats, Floats]:
-    """Pixel (y, x) of sample (0, 0) in the fine image, and how far one step along u or v moves in it."""
-    turn = math.radians(plan.geometry.z_rot_deg[index])
-    cos, sin = math.cos(turn), math.sin(turn)
+def _sample_lines(plan: Plan, index: int) -> Floats:
+    """Pixel (y, x) in the fine image of the samples of each u row, as a quadratic of their number along v: (u, 2, 3).
+
+    The geometry's field is quadratic, so that three samples a row say all.
+    """
     frame, rows = plan.source, plan.rows
-    pixel = frame.fine_pixel_yx_angstrom
-    step_u = np.array([sin, cos]) * rows.step_u_angstrom / pixel
-    step_v = np.array([cos, -sin]) * rows.step_v_angstrom / pixel
+    geometry = plan.geometry.select([index])
+    turn = math.radians(geometry.z_rot_deg[0])
+    cos, sin = math.cos(turn), math.sin(turn)
+    far = max(1, rows.n_v // 2)
+    u = rows.u_angstrom[:, None]
+    v = (np.arange(3) * far - rows.centre_v)[None, :] * rows.step_v_angstrom
+    rigid = np.stack([u * cos - v * sin, u * sin + v * cos], axis=-1)
+    landed = geometry.distort(rigid.reshape(1, -1, 2)).reshape(rigid.shape) + geometry.shift_xy_angstrom[0]
     centre = np.array([n // 2 + frame.taper for n in frame.shape_yx]) * frame.pixel_size_angstrom
-    origin = (centre + plan.geometry.shift_xy_angstrom[index][::-1]) / pixel
-    return origin - rows.centre_u * step_u - rows.centre_v * step_v, step_u, step_v
+    pixel = (landed[..., ::-1] + centre) / frame.fine_pixel_yx_angstrom
+    curve = (pixel[:, 0] - 2 * pixel[:, 1] + pixel[:, 2]) / (2 * far**2)
+    slope = (pixel[:, 1] - pixel[:, 0]) / far - curve * far
+    return np.ascontiguousarray(np.stack([pixel[:, 0], slope, curve], axis=-1))

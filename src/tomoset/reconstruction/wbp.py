@@ -1,6 +1,7 @@
 """The verb: an aligned tilt series to its tomogram."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,12 +11,16 @@ from tomoset.model import ArraySource, InMemory, Progress, Resources, TiltSeries
 from tomoset.reconstruction.back_projection import back_project_blocks, back_project_planes, blocks_of, run_jobs
 from tomoset.reconstruction.params import ReconstructionParams
 from tomoset.reconstruction.plan import Plan, make_plan
-from tomoset.reconstruction.views import ViewFilters, contrast_of_counts, filtered_view, make_filters
+from tomoset.reconstruction.views import ViewFilters, contrast_of_counts, filtered_views, make_filters
 
 __all__ = ["methods_text", "reconstruct"]
 
-# Share of the memory that the aligned views may take; the rest is for transforms and for the volume's pages.
-_VIEWS_SHARE = 0.5
+# Aligned views may take what the transforms of one image a worker leave of this share of the memory; the rest is for
+# the volume's pages and the libraries.
+_SHARE = 0.75
+# Arrays of the fine image's size that one worker holds: its spectrum, that of the source, the image and half a copy.
+_IMAGES_A_WORKER = 4
+Slab = tuple[slice, Plan]
 
 
 def reconstruct(
@@ -49,17 +54,21 @@ def reconstruct(
 
     Notes
     -----
-    The phases are those of the specimen's middle plane in each strip; at the faces of a slab of thickness t they are
-    off by ``π λ k² t / 2`` (0.12 rad at 20 Å for 1500 Å and 300 kV).
+    Without slabs the phases are those of the specimen's middle plane at each place; at the faces of a slab of
+    thickness t they are off by ``π λ k² t / 2`` (0.12 rad at 20 Å for 1500 Å and 300 kV).
+
+    The volume of a region of interest has its own origin (voxel N // 2), and so has the geometry that comes with it:
+    labels find their way by it.
     """
     plan = make_plan(series, params)
     filters = make_filters(series, params, plan)
+    slabs = plan.slabs(params.ctf_slab_angstrom) if params.in_slabs else [(slice(None), plan)]
     halves = params.half_sets and series.odd_nyx is not None and series.even_nyx is not None
     sources = {"volume_zyx": series.images_nyx}
     if halves and series.odd_nyx is not None and series.even_nyx is not None:
         sources |= {"odd_zyx": series.odd_nyx, "even_zyx": series.even_nyx}
     volumes = {
-        name: InMemory(_volume_of(name, source, series, plan, filters, resources, progress))
+        name: InMemory(_volume_of(name, source, series, plan, slabs, filters, resources, progress))
         for name, source in sources.items()
     }
     return Tomogram(
@@ -78,16 +87,19 @@ def reconstruct(
 
 def methods_text(params: ReconstructionParams) -> str:
     """One sentence for a methods section."""
-    ctf = (
-        ", after flipping the phases of the CTF in strips along the tilt axis"
-        if params.ctf_correction != "none"
-        else ""
-    )
+    where = f"slabs of {params.ctf_slab_angstrom:g} Å" if params.in_slabs else "strips along the tilt axis"
+    ctf = {
+        "phase": f", after flipping the phases of the CTF in {where}",
+        "multiply": f", after multiplication by the CTF in {where}",
+        "none": "",
+    }[params.ctf_correction.split("-")[0]]
     dose = " and weighted by accumulated dose (Grant & Grigorieff 2015)" if params.dose_weighting else ""
     weights = {
         "ramp": "a ramp filter",
         "hamming": "a Hamming-damped ramp filter",
         "exact": "exact filters (Harauz & van Heel 1986)",
+        "imod": "a ramp filter with a Gaussian roll-off (IMOD)",
+        "sirt-like": f"IMOD's filter like {params.sirt_iterations} iterations of SIRT",
     }[params.filter]
     halves = " Half tomograms were made from odd and even frames." if params.half_sets else ""
     return (
@@ -101,69 +113,94 @@ def _volume_of(
     source: ArraySource,
     series: TiltSeries,
     plan: Plan,
+    slabs: Sequence[Slab],
     filters: ViewFilters,
     resources: Resources,
     progress: Progress,
 ) -> NDArray[np.float32]:
-    """Filter and back-project one set of images, as many y blocks at a time as memory holds."""
+    """Filter and back-project one set of images, as many y blocks and slabs at a time as memory holds."""
     volume = resources.allocate(name, plan.grid.shape_zyx, np.float32)
-    n_blocks = blocks_of(plan.rows.n_v)
-    at_once = _blocks_at_once(plan, resources.memory_gib) if plan.is_single_axis else n_blocks
-    groups = range(0, n_blocks, at_once)
-    phases = _phases(progress, f"reconstruct {name.removesuffix('_zyx')}", 2 * len(groups))
-    for first in groups:
-        n = min(at_once, n_blocks - first)
-        rows = _rows_of(source, series, plan, filters, first, n, resources.workers, next(phases))
-        if plan.is_single_axis:
-            back_project_blocks(
-                rows,
-                plan.rows,
-                plan.geometry.y_tilt_deg,
-                volume,
-                y_first=first * rows.shape[-1],
-                workers=resources.workers,
-                report=next(phases),
-            )
-        else:
-            back_project_planes(rows, plan.rows, plan.geometry, volume, workers=resources.workers, report=next(phases))
+    parts = list(_parts(plan, slabs, resources))
+    total = len(parts) + sum(len(some) for some, _, _ in parts)
+    phases = _phases(progress, f"reconstruct {name.removesuffix('_zyx')}", total)
+    for some, first, n in parts:
+        rows = _rows_of(source, series, [p for _, p in some], filters, first, n, resources.workers, next(phases))
+        for (z, slab), of_slab in zip(some, rows, strict=True):
+            if plan.is_single_axis:
+                back_project_blocks(
+                    of_slab,
+                    slab.rows,
+                    slab.geometry.y_tilt_deg,
+                    volume[z],
+                    y_first=first * of_slab.shape[-1],
+                    workers=resources.workers,
+                    report=next(phases),
+                )
+            else:
+                back_project_planes(
+                    of_slab, slab.rows, slab.geometry, volume[z], workers=resources.workers, report=next(phases)
+                )
     return volume
+
+
+def _parts(plan: Plan, slabs: Sequence[Slab], resources: Resources) -> Iterator[tuple[Sequence[Slab], int, int]]:
+    """Slabs, first y block and number of blocks of each part of the work.
+
+    Every part transforms all images anew: all slabs of few blocks come before few slabs of all blocks.
+    """
+    n_blocks = max(blocks_of(slab.rows.n_v) for _, slab in slabs)
+    at_once = _blocks_in_memory(plan, slabs, resources)
+    if not plan.is_single_axis:
+        in_step, per_part = max(1, at_once // n_blocks), n_blocks
+    elif at_once >= len(slabs):
+        in_step, per_part = len(slabs), min(n_blocks, at_once // len(slabs))
+    else:
+        in_step, per_part = max(1, at_once), 1
+    for first in range(0, n_blocks, per_part):
+        for slab in range(0, len(slabs), in_step):
+            yield slabs[slab : slab + in_step], first, min(per_part, n_blocks - first)
 
 
 def _rows_of(
     source: ArraySource,
     series: TiltSeries,
-    plan: Plan,
+    plans: Sequence[Plan],
     filters: ViewFilters,
     first_block: int,
     n_blocks: int,
     workers: int,
     report: Callable[[int, int], None],
-) -> NDArray[np.float32]:
-    """Filtered views of some y blocks in the kernel's order."""
+) -> list[NDArray[np.float32]]:
+    """Filtered views of some y blocks in the kernel's order, for each plan."""
     from tomoset.reconstruction import _kernels
 
-    n = plan.used.size
-    rows = np.zeros((n_blocks, n + -n % 4, plan.rows.n_u, _kernels.ROWS_Y), np.float32)
+    used = plans[0].used
+    n = used.size + -used.size % 4
+    rows = [np.zeros((n_blocks, n, plan.rows.n_u, _kernels.ROWS_Y), np.float32) for plan in plans]
 
     def job(index: int) -> Callable[[], None]:
         def work() -> None:
-            row = int(plan.used[index])
+            row = int(used[index])
             counts = np.asarray(source.read((row,)))
             image = contrast_of_counts(counts, f"{series.run}, tilt {series.tilts[row].name}")
-            filtered_view(image, plan, filters, index, rows[:, index], first_block * _kernels.ROWS_Y)
+            targets = [of_plan[:, index] for of_plan in rows]
+            filtered_views(image, plans, filters, index, targets, first_block * _kernels.ROWS_Y)
 
         return work
 
-    run_jobs([job(i) for i in range(n)], workers, report)
+    run_jobs([job(i) for i in range(used.size)], workers, report)
     return rows
 
 
-def _blocks_at_once(plan: Plan, memory_gib: float) -> int:
+def _blocks_in_memory(plan: Plan, slabs: Sequence[Slab], resources: Resources) -> int:
+    """How many y blocks of one slab the memory holds beside the transforms."""
     from tomoset.reconstruction import _kernels
 
     n = plan.used.size
-    a_block = (n + -n % 4) * plan.rows.n_u * _kernels.ROWS_Y * 4
-    return max(1, int(_VIEWS_SHARE * memory_gib * 2**30 / a_block))
+    a_block = (n + -n % 4) * max(slab.rows.n_u for _, slab in slabs) * _kernels.ROWS_Y * 4
+    an_image = 4 * max(math.prod(plan.source.fine_yx), math.prod(plan.source.padded_yx))
+    free = _SHARE * resources.memory_gib * 2**30 - resources.workers * _IMAGES_A_WORKER * an_image
+    return max(1, int(free / a_block))
 
 
 def _phases(progress: Progress, label: str, parts: int) -> Iterator[Callable[[int, int], None]]:

@@ -1,4 +1,4 @@
-"""Weights of the views in Fourier space: across the tilt axis, by dose, at the edge of the band; and defocus strips."""
+"""Weights of the views in Fourier space: across the tilt axis, by dose, at the edge of the band; and defocus levels."""
 
 import math
 from dataclasses import dataclass
@@ -8,16 +8,21 @@ from numpy.typing import NDArray
 
 from tomoset.errors import GeometryError
 from tomoset.physics import damage_amplitude, wavelength_angstrom
-from tomoset.reconstruction.params import Filter
+from tomoset.reconstruction.params import ReconstructionParams
 
-__all__ = ["DefocusStrips", "across_axis_filter", "band_edge", "defocus_strips", "dose_filters", "tilt_steps_rad"]
+__all__ = ["DefocusLevels", "across_axis_filter", "band_edge", "defocus_levels", "dose_filters", "tilt_steps_rad"]
 
 Floats = NDArray[np.float64]
 
 # The band ends at the voxels' Nyquist frequency with a cosine over its last twentieth, so that nothing rings.
 _EDGE_BEGINS = 0.95
-# Two neighbouring defocus strips differ by at most this phase at the end of the band; between them images are blended.
-_STRIP_PHASE_RAD = 0.5
+# Two neighbouring defocus levels differ by at most this phase at the end of the band; between them images are blended.
+_LEVEL_PHASE_RAD = 0.5
+# IMOD's ramp at zero frequency, in bins (Kak & Slaney's weighting), and the constants of its imitation of SIRT, which
+# its authors found by comparison (program tilt, radialWeights): in cycles a pixel, and iterations.
+_IMOD_ZERO_BINS = 0.2
+_IMOD_SIRT_ALPHA = 0.00195
+_IMOD_SIRT_MORE = 0.3
 
 
 def tilt_steps_rad(y_tilt_deg: Floats) -> Floats:
@@ -62,10 +67,8 @@ def across_axis_filter(
     frequency_per_angstrom: Floats,
     index: int,
     y_tilt_deg: Floats,
+    params: ReconstructionParams,
     *,
-    kind: Filter,
-    cut_per_angstrom: float,
-    thickness_angstrom: float,
     bin_per_angstrom: float,
 ) -> Floats:
     """Weight of one view across the tilt axis, 1/Å: ``k Δθ`` for the ramp.
@@ -78,13 +81,11 @@ def across_axis_filter(
         Which of the views.
     y_tilt_deg : (n,) array of float
         Tilts of all used views.
-    kind : {"ramp", "hamming", "exact"}
-    cut_per_angstrom : float
-        Nyquist frequency of the voxels.
-    thickness_angstrom : float
-        Diameter of the object, for the exact weights.
+    params : ReconstructionParams
+        Its filter, what belongs to it, and the voxel size, to whose Nyquist frequency they refer.
     bin_per_angstrom : float
-        Width of a bin of the discrete transform: the zero bin holds a quarter of it, the ramp's mean over it.
+        Width of a bin of the discrete transform: the zero bin holds a quarter of it, the ramp's mean over it (a fifth
+        for IMOD's).
 
     Returns
     -------
@@ -96,15 +97,37 @@ def across_axis_filter(
     Exact weights: ``1 / (D Σ_s max(0, 1 − k |sin(θ_s − θ)| D))``, which is the ramp where slices overlap densely and
     1 / D where a view is alone (Harauz & van Heel 1986).
     """
-    k = np.maximum(frequency_per_angstrom, bin_per_angstrom / 4)
-    if kind == "exact":
+    if params.filter == "exact":
+        k = np.maximum(frequency_per_angstrom, bin_per_angstrom / 4)
+        size = params.specimen_thickness_angstrom or params.thickness_angstrom
         apart = np.abs(np.sin(np.deg2rad(y_tilt_deg - y_tilt_deg[index])))
-        overlap = np.maximum(0, 1 - k[:, None] * apart[None, :] * thickness_angstrom).sum(axis=1)
-        return 1 / (thickness_angstrom * overlap)
-    ramp = k * tilt_steps_rad(y_tilt_deg)[index]
-    if kind == "hamming":
-        ramp = ramp * (0.55 + 0.45 * np.cos(np.pi * frequency_per_angstrom / cut_per_angstrom))
+        overlap = np.maximum(0, 1 - k[:, None] * apart[None, :] * size).sum(axis=1)
+        return 1 / (size * overlap)
+    step = tilt_steps_rad(y_tilt_deg)[index]
+    voxel = params.voxel_size_angstrom
+    if params.filter in {"imod", "sirt-like"}:
+        return _imod_ramp(frequency_per_angstrom * voxel, bin_per_angstrom * voxel, params) * step / voxel
+    ramp = np.maximum(frequency_per_angstrom, bin_per_angstrom / 4) * step
+    if params.filter == "hamming":
+        ramp = ramp * (0.55 + 0.45 * np.cos(2 * np.pi * frequency_per_angstrom * voxel))
     return ramp
+
+
+def _imod_ramp(cycles_per_voxel: Floats, bin_cycles: float, params: ReconstructionParams) -> Floats:
+    """Ramp of IMOD's ``tilt`` in cycles a voxel: its value at zero, its roll-off and, if asked for, its SIRT.
+
+    Up to the cutoff f, for n iterations f (1 − (1 − 0.00195 / f)^(n' + 0.3)), with n' = n up to 15,
+    15 + 0.8 (n − 15) to 30 and 27 + 0.6 (n − 30) beyond; from there the value at the cutoff times a Gaussian.
+    """
+    cutoff, sigma = params.imod_cutoff_cycles_per_voxel, params.imod_falloff_cycles_per_voxel
+    below = np.minimum(cycles_per_voxel, cutoff)
+    ramp = np.maximum(below, _IMOD_ZERO_BINS * bin_cycles)
+    if params.filter == "sirt-like":
+        n = params.sirt_iterations
+        like = n if n <= 15 else 15 + 0.8 * (n - 15) if n <= 30 else 27 + 0.6 * (n - 30)
+        left = 1 - _IMOD_SIRT_ALPHA / np.maximum(below, _IMOD_SIRT_ALPHA)
+        ramp = ramp * (1 - left ** (like + _IMOD_SIRT_MORE))
+    return ramp * np.exp(-0.5 * ((cycles_per_voxel - below) / sigma) ** 2)
 
 
 def dose_filters(frequency_per_angstrom: Floats, dose_middle_e_per_angstrom2: Floats, voltage_kv: float) -> Floats:
@@ -115,37 +138,39 @@ def dose_filters(frequency_per_angstrom: Floats, dose_middle_e_per_angstrom2: Fl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DefocusStrips:
-    """Strips along the tilt axis in each of which one defocus is good enough.
+class DefocusLevels:
+    """The defocus of one view over a volume, and the few values of it that images are corrected for.
 
     Parameters
     ----------
-    centre_u_angstrom : (s,) array of float64
-        Where across the axis a strip's defocus is exact, ascending, Å from the specimen's origin.
+    per_u, per_z : float
+        Defocus per Å across the tilt axis in a plane of the specimen, and per Å from plane to plane at fixed u.
     offset_angstrom : (s,) array of float64
-        Defocus there minus the defocus at the image's centre.
+        The values, ascending, minus the defocus at the image's centre.
     """
 
-    centre_u_angstrom: Floats
+    per_u: float
+    per_z: float
     offset_angstrom: Floats
 
-    def weights(self, strip: int, u_angstrom: Floats) -> Floats:
-        """Share of one strip at positions u: tents between the centres, held beyond the first and last."""
-        values = np.zeros(self.centre_u_angstrom.size)
-        values[strip] = 1.0
-        return np.interp(u_angstrom, self.centre_u_angstrom, values)
+    def weights(self, level: int, from_centre_u_angstrom: Floats, plane_z_angstrom: float) -> Floats:
+        """Share of one level at distances u from the image's centre in a plane: tents, held beyond first and last."""
+        values = np.zeros(self.offset_angstrom.size)
+        values[level] = 1.0
+        offset = self.per_u * from_centre_u_angstrom + self.per_z * plane_z_angstrom
+        return np.interp(offset, self.offset_angstrom, values)
 
 
-def defocus_strips(
+def defocus_levels(
     y_tilt_deg: float,
     hand: int,
-    half_field_angstrom: float,
-    centre_u_angstrom: float,
+    reach_u_angstrom: tuple[float, float],
+    reach_z_angstrom: tuple[float, float],
     *,
     cut_per_angstrom: float,
     voltage_kv: float,
-) -> DefocusStrips:
-    """Divide a view into strips by the defocus gradient across the tilt axis.
+) -> DefocusLevels:
+    """Choose the defocus values of a view: near enough that images blended between two have the right phases.
 
     Parameters
     ----------
@@ -153,28 +178,28 @@ def defocus_strips(
         Tilt of the view, degrees.
     hand : int
         ``TiltSeries.defocus_hand``: sign of the gradient; 0 for none.
-    half_field_angstrom : float
-        How far from the image's centre the view reaches across the axis, Å.
-    centre_u_angstrom : float
-        Where the image's centre lies across the axis, from the specimen's origin, Å.
+    reach_u_angstrom : tuple of float
+        Smallest and largest distance from the image's centre across the tilt axis, Å.
+    reach_z_angstrom : tuple of float
+        Lowest and highest plane of the specimen that gets its own defocus, Å from the specimen's origin.
     cut_per_angstrom : float
         Nyquist frequency of the voxels: where the phase is most sensitive.
     voltage_kv : float
 
     Returns
     -------
-    DefocusStrips
+    DefocusLevels
 
     Notes
     -----
-    The middle plane of the specimen has camera height ``−u tan t``; ``π λ k² Δz`` is the phase that an error Δz of the
-    defocus makes.
+    A point of the specimen that is seen at u in the plane z has camera height ``−u tan t + z / cos t``; ``π λ k² Δz``
+    is the phase that an error Δz of the defocus makes.
     """
-    slope = -hand * math.tan(math.radians(y_tilt_deg))
-    step = _STRIP_PHASE_RAD / (math.pi * wavelength_angstrom(voltage_kv) * cut_per_angstrom**2)
-    reach = abs(slope) * half_field_angstrom
-    if reach <= step / 2:
-        return DefocusStrips(centre_u_angstrom=np.array([centre_u_angstrom]), offset_angstrom=np.zeros(1))
-    number = math.ceil(2 * reach / step) + 1
-    from_centre = np.linspace(-half_field_angstrom, half_field_angstrom, number)
-    return DefocusStrips(centre_u_angstrom=centre_u_angstrom + from_centre, offset_angstrom=slope * from_centre)
+    tilt = math.radians(y_tilt_deg)
+    per_u, per_z = -hand * math.tan(tilt), hand / math.cos(tilt)
+    corners = [per_u * u + per_z * z for u in reach_u_angstrom for z in reach_z_angstrom]
+    least, most = min(corners), max(corners)
+    step = _LEVEL_PHASE_RAD / (math.pi * wavelength_angstrom(voltage_kv) * cut_per_angstrom**2)
+    number = 1 + math.ceil((most - least) / step - 1e-9) if most - least > step else 1
+    offsets = np.linspace(least, most, number) if number > 1 else np.array([0.5 * (least + most)])
+    return DefocusLevels(per_u=per_u, per_z=per_z, offset_angstrom=offsets)
