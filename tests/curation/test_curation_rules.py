@@ -19,8 +19,9 @@ from tomoset.curation import (
     methods_text,
     suggest,
 )
-from tomoset.curation.measurements import shift_jumps_angstrom
-from tomoset.curation.thickness import half_agreement, intensity_law
+from tomoset.curation.series_cues import shift_jumps_angstrom
+from tomoset.curation.intensity import intensity_law
+from tomoset.curation.thickness import half_agreement
 from tomoset.errors import GeometryError, ParameterError
 from tomoset.geometry import TiltGeometry
 from tomoset.model import MotionTrack

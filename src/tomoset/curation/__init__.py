@@ -1,6 +1,8 @@
 """Measurements, rules and verdicts on tilts and tomograms."""
 
 from tomoset.curation.events import ConflictError, CurationEvent, CurationLog, replay
+from tomoset.curation.mask_params import MaskParams
+from tomoset.curation.masks import find_masks
 from tomoset.curation.measurements import Measurements, TiltMeasurements, measure
 from tomoset.curation.params import CurationParams
 from tomoset.curation.verdicts import (
@@ -13,7 +15,7 @@ from tomoset.curation.verdicts import (
     suggest,
 )
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
 
 __all__ = [
     "REASONS",
@@ -22,12 +24,14 @@ __all__ = [
     "CurationEvent",
     "CurationLog",
     "CurationParams",
+    "MaskParams",
     "Measurements",
     "TiltMeasurements",
     "TiltVerdict",
     "Verdict",
     "alignment_error_angstrom",
     "apply_verdict",
+    "find_masks",
     "measure",
     "methods_text",
     "replay",

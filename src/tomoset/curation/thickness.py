@@ -1,75 +1,18 @@
-"""How much ice there is: from the counts that get through it, and from the depth in which half tomograms agree."""
+"""How much ice there is: from the depth in which half tomograms agree."""
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from tomoset.errors import GeometryError
 from tomoset.model import Tomogram
 
-__all__ = ["HalfAgreement", "IntensityLaw", "half_agreement", "intensity_law"]
+__all__ = ["HalfAgreement", "half_agreement"]
 
 Floats = NDArray[np.float64]
 
 _BIN = 4
 _PLANES_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class IntensityLaw:
-    """``counts = I0 exp(−a / cos θ)`` fitted to a series.
-
-    Parameters
-    ----------
-    attenuation : float
-        ``a = t / L``, thickness over mean free path, 0 or more.
-    ratio : (n,) array of float64
-        Counts over the law, 1 for a tilt that follows it, 0 for one without counts.
-    """
-
-    attenuation: float
-    ratio: Floats
-
-
-def intensity_law(counts: ArrayLike, tilt_deg: ArrayLike) -> IntensityLaw:
-    """Fit the loss of electrons in tilted ice, so that a quarter of bad tilts does not move it.
-
-    Parameters
-    ----------
-    counts : (n,) array of float
-        Mean counts for equal dose.
-    tilt_deg : (n,) array of float
-
-    Returns
-    -------
-    IntensityLaw
-        With the median of all pairwise slopes (Theil 1950; Sen 1968, J. Am. Stat. Assoc. 63:1379).
-
-    Raises
-    ------
-    GeometryError
-        If lengths differ.
-    """
-    value = np.asarray(counts, dtype=np.float64)
-    path = 1 / np.cos(np.deg2rad(np.asarray(tilt_deg, dtype=np.float64)))
-    if value.shape != path.shape or value.ndim != 1:
-        raise GeometryError(f"expected one count for each tilt, found {value.shape} and {path.shape}")
-    good = np.flatnonzero(value > 0)
-    if good.size == 0:
-        return IntensityLaw(attenuation=0.0, ratio=np.zeros(value.size))
-    log = np.log(value[good])
-    slopes = [
-        (log[j] - log[i]) / (path[good[j]] - path[good[i]])
-        for i, j in itertools.combinations(range(good.size), 2)
-        if abs(path[good[j]] - path[good[i]]) > 1e-3
-    ]
-    slope = min(0.0, float(np.median(slopes))) if slopes else 0.0
-    level = float(np.median(log - slope * path[good]))
-    ratio = np.zeros(value.size)
-    ratio[good] = np.exp(log - level - slope * path[good])
-    return IntensityLaw(attenuation=-slope if slope else 0.0, ratio=ratio)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from tomoset.curation.measurements import Measurements, TiltMeasurements
 from tomoset.curation.params import CurationParams
+from tomoset.curation.tilt_rules import faults
 from tomoset.errors import ParameterError
 from tomoset.model import TiltSeries
 
@@ -116,19 +117,8 @@ def suggest(measurements: Measurements, params: CurationParams) -> Verdict:
 def _judge_tilt(tilt: TiltMeasurements, params: CurationParams) -> TiltVerdict:
     if not tilt.use:
         return TiltVerdict(name=tilt.name, use=False, reason=tilt.reason or "other: excluded by an earlier stage")
-    reason = "; ".join(_faults(tilt, params))
+    reason = "; ".join(faults(tilt, params))
     return TiltVerdict(name=tilt.name, use=not reason, reason=reason or tilt.reason)
-
-
-def _faults(tilt: TiltMeasurements, params: CurationParams) -> Iterator[str]:
-    if not params.intensity_ratio_min <= tilt.intensity_ratio <= params.intensity_ratio_max:
-        yield f"beam blocked: {tilt.intensity_ratio:.2f} of the counts expected at this tilt"
-    if tilt.motion_angstrom is not None and tilt.motion_angstrom > params.motion_max_angstrom:
-        yield f"drift: {tilt.motion_angstrom:.0f} Å within the exposure"
-    if tilt.ctf_score is not None and tilt.ctf_score < params.ctf_score_min:
-        yield f"CTF failed: score {tilt.ctf_score:.2f}"
-    if tilt.shift_jump_angstrom is not None and tilt.shift_jump_angstrom > params.shift_jump_max_angstrom:
-        yield f"failed alignment: shift {tilt.shift_jump_angstrom:.0f} Å away from its neighbours"
 
 
 def _left_over(tilts: tuple[TiltVerdict, ...], measurements: Measurements) -> list[float]:
@@ -198,9 +188,12 @@ def apply_verdict(series: TiltSeries, verdict: Verdict) -> TiltSeries:
 def methods_text(params: CurationParams) -> str:
     """One sentence for a methods section."""
     return (
-        "Tilts were flagged when their counts left "
-        f"{params.intensity_ratio_min:g}–{params.intensity_ratio_max:g} of a fitted exponential law of tilt, when they "
-        f"moved by more than {params.motion_max_angstrom:g} Å or when their shift left their neighbours' by more than "
+        "Grid bars, carbon, crystals and gold were masked; tilts were excluded when their counts left "
+        f"{params.intensity_ratio_min:g}–{params.intensity_ratio_max:g} of a robustly fitted exponential law of tilt "
+        f"or {params.intensity_z_max:g} times its scatter, when the mask covered {params.masked_excess_max:.0%} more "
+        f"than in most views, when they moved by more than {params.motion_max_angstrom:g} Å or "
+        f"{params.motion_z_max:g} times the series' scatter, when less than {params.fine_detail_ratio_min:g} of the "
+        f"expected fine detail was left, or when their shift left their neighbours' by more than "
         f"{params.shift_jump_max_angstrom:g} Å; tomograms of fewer than {params.n_tilts_min} tilts or "
         f"{params.tilt_range_min_deg:g}° were rejected, and every decision was logged with its author (tomoset)."
     )

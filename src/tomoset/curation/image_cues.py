@@ -1,0 +1,196 @@
+"""What the images themselves say of each view: mean over deviation, fine structure, likeness to its neighbours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.curation.views import View, block_mean, read_view
+from tomoset.model import TiltSeries
+
+__all__ = ["ImageCues", "image_cues", "neighbour_likeness"]
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_SMALLEST_SIDE = 32  # pixels: smaller images tell nothing
+_FINE_BAND_ANGSTROM = (22.0, 40.0)
+_FINEST_BAND_PIXELS = 2.2
+_LIKENESS_BAND_ANGSTROM = (80.0, 400.0)
+_LIKENESS_PIXEL_ANGSTROM = 30.0
+_MOST_MASKED = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageCues:
+    """One number a view; NaN where it could not be measured.
+
+    Parameters
+    ----------
+    mean_over_deviation : (n,) array of float64
+        Of the pixels that are not masked (AreTomo's measure of dark images).
+    fine_power, fine_error : (n,) array of float64
+        Power between 1/40 and 1/22 per Å that odd and even frames share, relative to the mean squared, and its
+        standard error. Shot noise adds nothing to it, blur takes it away.
+    likeness : (n,) array of float64
+        Height of the correlation with the more similar of both neighbours, in standard deviations of the correlation.
+    """
+
+    mean_over_deviation: Floats
+    fine_power: Floats
+    fine_error: Floats
+    likeness: Floats
+
+
+def image_cues(series: TiltSeries, trusted: Mask, tilt_deg: Floats) -> ImageCues:
+    """Look at every image once.
+
+    Parameters
+    ----------
+    series : TiltSeries
+        Masks are heeded where there are any.
+    trusted : (n,) array of bool
+        Views that neighbours are compared with.
+    tilt_deg : (n,) array of float64
+    """
+    n = len(series.tilts)
+    ratio, power, error = (np.full(n, np.nan) for _ in range(3))
+    small: list[Floats | None] = [None] * n
+    pixel = 1.0
+    if min(series.images_nyx.shape[1:]) >= _SMALLEST_SIDE:
+        for index in range(n):
+            view, mask = read_view(series, index), None if series.masks_nyx is None else series.masks_nyx[index]
+            mean = float(view.image_yx.mean(dtype=np.float64))
+            if not mean > 0 or (mask is not None and mask.mean() > _MOST_MASKED):
+                continue
+            filled = _mask_filled(view, mask)
+            ratio[index] = _mean_over_deviation(view, mask)
+            power[index], error[index] = _fine_power(filled)
+            factor = max(1, int(_LIKENESS_PIXEL_ANGSTROM // view.pixel_size_angstrom))
+            small[index] = np.asarray(block_mean(filled.image_yx, factor), dtype=np.float64)
+            pixel = factor * view.pixel_size_angstrom
+    likeness = neighbour_likeness(small, trusted, tilt_deg, series.nominal_tilt_axis_deg, pixel)
+    return ImageCues(mean_over_deviation=ratio, fine_power=power, fine_error=error, likeness=likeness)
+
+
+def _fine(mask_yx: Mask, shape_yx: tuple[int, ...]) -> Mask:
+    """A coarse mask on an image's pixels."""
+    rows, columns = (np.arange(n) * m // n for n, m in zip(shape_yx, mask_yx.shape, strict=True))
+    return np.asarray(mask_yx[rows[:, None], columns[None]])
+
+
+def _mean_over_deviation(view: View, mask: Mask | None) -> float:
+    image = view.image_yx.astype(np.float64)
+    seen = image if mask is None else image[~_fine(mask, image.shape)]
+    return float(seen.mean() / max(float(seen.std()), 1e-12))
+
+
+def _mask_filled(view: View, mask: Mask | None) -> View:
+    """The view with the mean of what is seen in place of what is masked."""
+    if mask is None or not mask.any():
+        return view
+    hidden = _fine(mask, view.image_yx.shape)
+
+    def fill(image: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+        return None if image is None else np.where(hidden, image[~hidden].mean(), image).astype(np.float32)
+
+    filled = fill(view.image_yx)
+    return View(
+        image_yx=view.image_yx if filled is None else filled,
+        odd_yx=fill(view.odd_yx),
+        even_yx=fill(view.even_yx),
+        pixel_size_angstrom=view.pixel_size_angstrom,
+        camera_pixels=view.camera_pixels,
+    )
+
+
+def _fine_power(view: View) -> tuple[float, float]:
+    """Mean and standard error of the halves' cross-spectrum in the fine band."""
+    from scipy import fft
+
+    if view.odd_yx is None or view.even_yx is None:
+        return np.nan, np.nan
+    ny, nx = view.image_yx.shape
+    window = np.hanning(ny)[:, None] * np.hanning(nx)[None]
+    halves = [
+        fft.rfft2(((half / max(half.mean(), 1e-9) - 1) * window).astype(np.float32))
+        for half in (view.odd_yx, view.even_yx)
+    ]
+    k = np.hypot(fft.fftfreq(ny, view.pixel_size_angstrom)[:, None], fft.rfftfreq(nx, view.pixel_size_angstrom)[None])
+    finest = max(_FINE_BAND_ANGSTROM[0], _FINEST_BAND_PIXELS * view.pixel_size_angstrom)
+    band = (k > 1 / max(_FINE_BAND_ANGSTROM[1], 1.8 * finest)) & (k < 1 / finest)
+    if band.sum() < 16:
+        return np.nan, np.nan
+    cross = (halves[0][band] * halves[1][band].conj()).real.astype(np.float64) / np.square(window).sum()
+    return float(cross.mean()), float(cross.std() / np.sqrt(cross.size))
+
+
+def neighbour_likeness(
+    images: list[Floats | None], trusted: Mask, tilt_deg: Floats, axis_deg: float, pixel_angstrom: float
+) -> Floats:
+    """Correlate each view with the nearest trusted ones on either side.
+
+    Parameters
+    ----------
+    images : list of (ny, nx) array of float64 or None
+        All of one shape.
+    trusted : (n,) array of bool
+    tilt_deg : (n,) array of float64
+    axis_deg : float
+        Tilt axis in the image, from y counter-clockwise.
+    pixel_angstrom : float
+
+    Returns
+    -------
+    (n,) array of float64
+        The higher of the two peaks, in standard deviations of the correlation map; NaN without image or neighbour.
+        The neighbour's image is stretched across the axis by the ratio of the cosines.
+    """
+    order = np.argsort(tilt_deg, kind="stable")
+    likeness = np.full(len(images), np.nan)
+    known = {}
+    for place, index in enumerate(order):
+        peaks = []
+        for side in (order[:place][::-1], order[place + 1 :]):
+            other = next((int(j) for j in side if trusted[j] and images[j] is not None), None)
+            if other is not None and images[index] is not None:
+                pair = (min(int(index), other), max(int(index), other))
+                if pair not in known:
+                    known[pair] = _peak_height(images, pair, tilt_deg, axis_deg, pixel_angstrom)
+                peaks.append(known[pair])
+        if peaks:
+            likeness[index] = max(peaks)
+    return likeness
+
+
+def _peak_height(
+    images: list[Floats | None], pair: tuple[int, int], tilt_deg: Floats, axis_deg: float, pixel_angstrom: float
+) -> float:
+    from scipy import fft
+
+    first, second = (images[i] for i in pair)
+    if first is None or second is None:
+        return np.nan
+    stretch = float(np.cos(np.deg2rad(tilt_deg[pair[1]])) / np.cos(np.deg2rad(tilt_deg[pair[0]])))
+    stretched = _stretched(first, stretch, axis_deg)
+    ny, nx = second.shape
+    window = np.hanning(ny)[:, None] * np.hanning(nx)[None]
+    k = np.hypot(fft.fftfreq(ny, pixel_angstrom)[:, None], fft.rfftfreq(nx, pixel_angstrom)[None])
+    fine, coarse = (1 / length for length in _LIKENESS_BAND_ANGSTROM)
+    band = np.exp(-0.5 * np.square(k / fine)) * (1 - np.exp(-0.5 * np.square(k / coarse)))
+    a, b = (fft.rfft2((image / max(image.mean(), 1e-12) - 1) * window) * band for image in (stretched, second))
+    # The square root of the amplitudes: neither a few strong frequencies nor the noise of all others decides.
+    product = a * b.conj()
+    correlation = fft.irfft2(product / np.sqrt(np.maximum(np.abs(product), 1e-30)), s=(ny, nx))
+    return float(correlation.max() / max(float(correlation.std()), 1e-30))
+
+
+def _stretched(image: Floats, stretch: float, axis_deg: float) -> Floats:
+    """Image whose content is ``stretch`` times as long across the tilt axis, about its middle."""
+    from scipy.ndimage import affine_transform
+
+    angle = np.deg2rad(axis_deg)
+    across_yx = np.array([np.sin(angle), np.cos(angle)])
+    matrix = np.eye(2) + (1 / stretch - 1) * np.outer(across_yx, across_yx)
+    middle = (np.array(image.shape) - 1) / 2
+    return np.asarray(affine_transform(image, matrix, offset=middle - matrix @ middle, order=1, mode="nearest"))

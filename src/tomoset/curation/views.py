@@ -1,0 +1,66 @@
+"""Tilt images as curation looks at them: averaged to some 10 Å, odd and even frames apart where there are any."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.model import ArraySource, TiltSeries
+
+__all__ = ["View", "block_mean", "read_view"]
+
+Image = NDArray[np.float32]
+
+_WORKING_PIXEL_ANGSTROM = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class View:
+    """One tilt image.
+
+    Parameters
+    ----------
+    image_yx : (ny, nx) array of float32
+        Electrons a pixel of the camera, averaged over pixels of ``pixel_size_angstrom``.
+    odd_yx, even_yx : (ny, nx) array of float32 or None
+        Of the odd and of the even frames; their noise has nothing in common.
+    pixel_size_angstrom : float
+        At most 10 Å, or that of the series.
+    camera_pixels : int
+        Pixels of the series in one of these.
+    """
+
+    image_yx: Image
+    odd_yx: Image | None
+    even_yx: Image | None
+    pixel_size_angstrom: float
+    camera_pixels: int
+
+
+def read_view(series: TiltSeries, index: int) -> View:
+    """Read one tilt and average it down."""
+    factor = max(1, int(_WORKING_PIXEL_ANGSTROM // series.pixel_size_angstrom))
+    factor = max(1, min(factor, *(n // 2 for n in series.images_nyx.shape[1:])))
+
+    def binned(source: ArraySource) -> Image:
+        return block_mean(np.asarray(source.read((index,)), dtype=np.float32), factor)
+
+    odd = even = None
+    if series.odd_nyx is not None and series.even_nyx is not None:
+        odd, even = binned(series.odd_nyx), binned(series.even_nyx)
+    return View(
+        image_yx=binned(series.images_nyx) if odd is None or even is None else odd + even,
+        odd_yx=odd,
+        even_yx=even,
+        pixel_size_angstrom=factor * series.pixel_size_angstrom,
+        camera_pixels=factor**2,
+    )
+
+
+def block_mean(image_yx: Image, factor: int) -> Image:
+    """Mean over squares of pixels; what is left over at the far edges is cut off."""
+    if factor == 1:
+        return image_yx
+    ny, nx = (n // factor for n in image_yx.shape)
+    blocks = image_yx[: ny * factor, : nx * factor].reshape(ny, factor, nx, factor)
+    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
