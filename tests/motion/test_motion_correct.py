@@ -171,13 +171,6 @@ def test_frames_without_a_gain_are_taken_as_corrected():
             GeometryError,
             "another size",
         ),
-        (
-            lambda m: replace(
-                m, gain_yx=None, movies=(replace(m.movies[0], frames_tyx=InMemory(np.zeros((2, 9, 8), np.uint8))),)
-            ),
-            GeometryError,
-            "even sizes",
-        ),
     ],
 )
 def test_input_that_does_not_fit_is_refused(phantom, change, error, text):

@@ -10,6 +10,7 @@ from tomoset.motion import MotionParams, fixed_pattern_variance, register_frames
 from tomoset.physics import fourier_shift_2d
 
 SHAPE = (96, 128)
+FINE = MotionParams(band_cycles_per_pixel=0.5, finest_angstrom=1.0)
 
 
 def scene(rng):
@@ -30,7 +31,11 @@ def frames_of(picture, track_xy, rng, *, counts=20.0, gain=1.0):
 def register(frames, **kwargs):
     transforms = np.fft.rfft2(frames).astype(np.complex64)
     return register_frames(
-        transforms, SHAPE, MotionParams(band_cycles_per_pixel=0.5), pixel_size_angstrom=5.0, **kwargs
+        transforms,
+        SHAPE,
+        FINE,
+        pixel_size_angstrom=5.0,
+        **kwargs,
     )
 
 
@@ -55,7 +60,7 @@ def test_noiseless_frames_are_registered_to_a_hundredth_of_a_pixel(seed, reach):
     track = centred(reach * rng.uniform(-0.5, 0.5, (5, 2)))
     transform = np.fft.rfft2(scene(rng))
     transforms = np.array([fourier_shift_2d(transform, SHAPE, tuple(s)) for s in track]).astype(np.complex64)
-    found = register_frames(transforms, SHAPE, MotionParams(band_cycles_per_pixel=0.5), pixel_size_angstrom=5.0)
+    found = register_frames(transforms, SHAPE, FINE, pixel_size_angstrom=5.0)
     assert rms(found, track) < 0.01
 
 
@@ -73,7 +78,7 @@ def test_a_wrong_gain_pulls_towards_zero_unless_it_is_known():
     gain = 1 + residue * rng.standard_normal(SHAPE)
     frames = frames_of(picture, track, rng, counts=40.0, gain=gain)
     power = np.full(8, 40.0 * residue * np.sqrt(SHAPE[0] * SHAPE[1]))
-    naive, aware = register(frames), register(frames, pattern_power_t=power)
+    naive, aware = register(frames), register(frames, pattern_t=power)
     assert rms(aware, track) < 0.2
     assert rms(naive, track) > 1.0  # next to nothing of the motion is seen
 

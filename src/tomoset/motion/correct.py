@@ -1,47 +1,55 @@
 """The verb: movies of a tilt series to motion-corrected images."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.errors import GeometryError, ParameterError
 from tomoset.model import InMemory, MotionTrack, Movie, MovieSet, Progress, Resources, Tilt, TiltSeries
-from tomoset.motion.defects import find_defects, replace_defects
+from tomoset.motion.arrays import Arrays, select_arrays
+from tomoset.motion.camera import Camera, read_camera
 from tomoset.motion.fixed_pattern import fixed_pattern_variance
+from tomoset.motion.frame_grid import FrameGrid, make_frame_grid
+from tomoset.motion.gain_check import GainCheck, check_gain
+from tomoset.motion.local_basis import to_relion
+from tomoset.motion.local_motion import cut_patches, fit_local_motion
+from tomoset.motion.movie_frames import MovieFrames, TransformStore, load_frames
 from tomoset.motion.params import MotionParams
-from tomoset.motion.registration import register_frames
-from tomoset.physics import fourier_crop_2d, fourier_shift_2d
+from tomoset.motion.registration import register_frames, registration_band
+from tomoset.motion.shared_signal import SharedSignal
+from tomoset.motion.sums import FrameSums, dose_weights, sum_frames
 
 __all__ = ["correct_motion"]
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Corrected:
     """One corrected movie."""
 
-    odd_yx: NDArray[np.float32]
-    even_yx: NDArray[np.float32]
-    shift_xy_angstrom: NDArray[np.float64]
+    sums: FrameSums
+    track: MotionTrack
     n_defects: int
+    held_out_gain: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Camera:
-    """What all movies of a series share."""
+class _Job:
+    """What the correction of every movie of a series needs."""
 
-    shape_yx: tuple[int, int]
-    gain_yx: NDArray[np.float32] | None
-    pixel_size_angstrom: float
-    pattern_variance: float = 0.0
+    arrays: Arrays
+    camera: Camera
+    grid: FrameGrid
+    params: MotionParams
+    voltage_kv: float
+    keep_gib: float
 
 
 def correct_motion(movies: MovieSet, params: MotionParams, *, resources: Resources, progress: Progress) -> TiltSeries:
-    """Correct gain, defects and global motion of every movie and sum its frames.
+    """Correct gain, defects and motion of every movie and sum its frames.
 
     Parameters
     ----------
@@ -51,6 +59,7 @@ def correct_motion(movies: MovieSet, params: MotionParams, *, resources: Resourc
         See there.
     resources : Resources
         ``workers`` movies are corrected at a time, each held in memory once; images go where ``allocate`` says.
+        With ``device="cuda"`` transforms, registration and sums are torch's.
     progress : Progress
         One step a movie.
 
@@ -58,183 +67,181 @@ def correct_motion(movies: MovieSet, params: MotionParams, *, resources: Resourc
     -------
     TiltSeries
         One row a movie. A movie without electrons, or with fewer than ``dark_fraction`` of the series' median, keeps
-        its row with ``use=False`` and the reason. ``diagnostics`` hold ``motion.gain_residue`` (standard deviation
-        of what the gain reference left, as a fraction) and ``motion.defects_replaced`` (pixels, all tilts).
+        its row with ``use=False`` and the reason. Images have even sizes: of an odd number of rows or columns the last
+        one is left out, and index N // 2 stays the same pixel. ``diagnostics`` hold ``motion.gain_residue`` (standard
+        deviation of what the gain reference left, as a fraction), ``motion.gain_fit`` (how much of the gain's pattern
+        the raw frames show: 1 all, 0 none; where there is a gain), ``motion.defects_replaced`` (pixels, all tilts)
+        and ``motion.local_accepted`` (movies in which local motion was believed).
 
     Raises
     ------
     GeometryError
-        If movies differ in frame size, or the gain does not fit.
+        If movies differ in frame size, or the gain does not fit or lies another way than given.
     ParameterError
-        If there is no movie.
+        If there is no movie, or the wanted pixel size cannot be made.
     """
-    camera = _camera(movies)
+    camera = read_camera(movies)
+    grid = make_frame_grid(camera.shape_yx, camera.pixel_size_angstrom, params.pixel_size_angstrom)
+    camera, gain_check = _examine_camera(movies, camera, params)
+    job = _Job(
+        select_arrays(resources.device),
+        camera,
+        grid,
+        params,
+        movies.optics.voltage_kv,
+        resources.memory_gib / (2 * max(1, resources.workers)),
+    )
     n_tilts = len(movies.movies)
-    shape = (n_tilts, *camera.shape_yx)
-    camera = _with_fixed_pattern(movies, camera, params)
-    images, odd, even = (resources.allocate(name, shape, np.float32) for name in ("images", "odd", "even"))
-    keep_gib = resources.memory_gib / (2 * max(1, resources.workers))
+    names = ("images", "odd", "even") + (("dose_weighted",) if params.dose_weighted else ())
+    stacks = {name: resources.allocate(name, (n_tilts, *grid.image), np.float32) for name in names}
 
-    def work(index: int) -> Tilt:
-        corrected = _correct_movie(movies.movies[index], camera, params, keep_gib)
-        odd[index], even[index] = corrected.odd_yx, corrected.even_yx
-        images[index] = corrected.odd_yx + corrected.even_yx
-        replaced[index] = corrected.n_defects
-        return _tilt(movies.movies[index], corrected)
+    def work(index: int) -> _Corrected:
+        corrected = _correct_movie(movies.movies[index], job)
+        _store(stacks, index, corrected.sums)
+        return replace(corrected, sums=_means(corrected.sums))
 
-    replaced = np.zeros(n_tilts, dtype=np.int64)
-    tilts: list[Tilt] = []
+    done: list[_Corrected] = []
     with ThreadPoolExecutor(max_workers=max(1, resources.workers)) as pool:
-        for tilt in pool.map(work, range(n_tilts)):
-            tilts.append(tilt)
-            progress.step("motion correction", len(tilts), n_tilts)
+        for corrected in pool.map(work, range(n_tilts)):
+            done.append(corrected)
+            progress.step("motion correction", len(done), n_tilts)
+    tilts = [_tilt(movie, corrected) for movie, corrected in zip(movies.movies, done, strict=True)]
+    weighted = stacks.get("dose_weighted")
     return TiltSeries(
         run=movies.run,
-        pixel_size_angstrom=movies.pixel_size_angstrom,
+        pixel_size_angstrom=grid.pixel_size_angstrom,
         tilts=_judge_light(tilts, params),
-        images_nyx=InMemory(images),
-        odd_nyx=InMemory(odd),
-        even_nyx=InMemory(even),
+        images_nyx=InMemory(stacks["images"]),
+        odd_nyx=InMemory(stacks["odd"]),
+        even_nyx=InMemory(stacks["even"]),
+        dose_weighted_nyx=None if weighted is None else InMemory(weighted),
         nominal_tilt_axis_deg=movies.nominal_tilt_axis_deg,
         optics=movies.optics,
-        diagnostics={
-            "motion.gain_residue": float(np.sqrt(camera.pattern_variance)),
-            "motion.defects_replaced": float(replaced.sum()),
-        },
+        diagnostics=_diagnostics(camera, gain_check, done),
     )
 
 
-def _camera(movies: MovieSet) -> _Camera:
-    """Check that all movies and the gain have one frame size, and load the gain."""
-    if not movies.movies:
-        raise ParameterError(f"{movies.run}: expected at least one movie, found none; check the import")
-    shape = tuple(movies.movies[0].frames_tyx.shape[1:])
-    for movie in movies.movies:
-        if len(movie.frames_tyx.shape) != 3 or movie.frames_tyx.shape[0] < 1 or movie.frames_tyx.shape[1:] != shape:
-            raise GeometryError(
-                f"{movies.run}: {movie.name} has frames of {movie.frames_tyx.shape}, expected (frames ≥ 1, "
-                f"{shape}) as in {movies.movies[0].name}; import movies of another size as another series"
-            )
-    ny, nx = shape
-    if ny % 2 or nx % 2:
-        raise GeometryError(f"{movies.run}: frames must have even sizes, found {shape}; crop one row or column")
-    gain = None
-    if movies.gain_yx is not None:
-        if tuple(movies.gain_yx.shape) != shape:
-            raise GeometryError(
-                f"{movies.run}: the gain is {tuple(movies.gain_yx.shape)}, the frames are {shape}; give the gain of "
-                "this camera mode in the frames' orientation"
-            )
-        gain = np.asarray(movies.gain_yx.read(()), dtype=np.float32)
-        gain = np.where(np.isfinite(gain) & (gain > 0), gain, np.float32(np.nan))  # a dead pixel: found as a defect
-    return _Camera((ny, nx), gain, movies.pixel_size_angstrom)
+def _diagnostics(camera: Camera, gain_check: GainCheck | None, done: list[_Corrected]) -> dict[str, float]:
+    found = {
+        "motion.gain_residue": float(np.sqrt(camera.pattern_variance)),
+        "motion.defects_replaced": float(sum(one.n_defects for one in done)),
+        "motion.local_accepted": float(sum(one.track.local_xy_angstrom is not None for one in done)),
+    }
+    if gain_check is not None:
+        found["motion.gain_fit"] = gain_check.slope
+    return found
 
 
-def _with_fixed_pattern(movies: MovieSet, camera: _Camera, params: MotionParams) -> _Camera:
-    """Measure what the gain left behind, between the movie nearest to 0° and the outermost ones."""
+def _examine_camera(movies: MovieSet, camera: Camera, params: MotionParams) -> tuple[Camera, GainCheck | None]:
+    """Check the gain and measure what it leaves behind, on the movie nearest to 0° and the outermost ones."""
     tilt = np.array([movie.nominal_tilt_deg for movie in movies.movies])
     chosen = sorted({int(np.argmin(tilt)), int(np.argmin(np.abs(tilt))), int(np.argmax(tilt))})
-    sums = []
-    for index in chosen:
-        frames = _load(movies.movies[index])
-        total, defects = _sum_and_defects(frames, camera, params)
-        replace_defects(total, defects)
-        sums.append(total)
-    found = [fixed_pattern_variance(a, b) for i, a in enumerate(sums) for b in sums[i + 1 :]]
-    return replace(camera, pattern_variance=float(np.median(found)) if found else 0.0)
-
-
-def _load(movie: Movie) -> NDArray[Any]:
-    """Read all raw frames of a movie, in the type they were recorded in."""
-    return np.asarray(movie.frames_tyx.read(()))
-
-
-def _sum_and_defects(
-    frames_tyx: NDArray[Any], camera: _Camera, params: MotionParams
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Gain-corrected sum of raw frames and the camera's defects in it."""
-    total = frames_tyx.sum(axis=0, dtype=np.float32)
+    frames = [load_frames(movies.movies[index]) for index in chosen]
+    check = None
     if camera.gain_yx is not None:
-        total *= camera.gain_yx
-    return total, find_defects(total, params.hot_pixel_sigma)
+        raw = np.sum([one.sum(axis=0, dtype=np.float32) for one in frames], axis=0)
+        check = check_gain(movies.run, raw, camera.gain_yx)
+    sums = [MovieFrames(one, camera, params.hot_pixel_sigma).mended_sum() for one in frames]
+    found = [fixed_pattern_variance(a, b) for i, a in enumerate(sums) for b in sums[i + 1 :]]
+    return replace(camera, pattern_variance=float(np.median(found)) if found else 0.0), check
 
 
-def _correct_movie(movie: Movie, camera: _Camera, params: MotionParams, keep_gib: float) -> _Corrected:
+def _correct_movie(movie: Movie, job: _Job) -> _Corrected:
     """Register and sum one movie."""
-    frames = _load(movie)
-    total, defects = _sum_and_defects(frames, camera, params)
-    n_defects = int(defects.sum())
-    if n_defects == defects.size or not float(np.nanmax(total)) > 0:
-        empty = np.zeros(camera.shape_yx, dtype=np.float32)
-        return _Corrected(empty, empty, np.zeros((len(frames), 2)), n_defects)
-    transform = _transformer(frames, defects, camera, keep_gib)
-    shift_pixel = _register(transform, frames, camera, params)
-    odd, even = (_aligned_sum(transform, range(first, len(frames), 2), shift_pixel, camera) for first in (0, 1))
-    return _Corrected(odd, even, shift_pixel * camera.pixel_size_angstrom, n_defects)
+    frames = MovieFrames(load_frames(movie), job.camera, job.params.hot_pixel_sigma)
+    n_defects = int(frames.defects.sum())
+    if frames.is_dark:
+        return _Corrected(_nothing(job), MotionTrack(shift_xy_angstrom=np.zeros((frames.n_frames, 2))), n_defects, 0.0)
+    band = registration_band(job.params, job.camera.pixel_size_angstrom)
+    small = tuple(min(n, 2 * max(8, round(n * band))) for n in job.grid.padded)
+    store = TransformStore(job.arrays, frames, job.grid, (small[0], small[1]), job.keep_gib)
+    shift, local, gain = _measure_motion(store.small, (small[0], small[1]), job)
+    weights = _weights(movie, job, frames.n_frames) if job.params.dose_weighted else None
+    sums = sum_frames(job.arrays, store, job.grid, shift, local, weights)
+    pixel = job.camera.pixel_size_angstrom
+    track = MotionTrack(shift_xy_angstrom=shift * pixel, local_xy_angstrom=None if local is None else local * pixel)
+    return _Corrected(sums, track, n_defects, gain)
 
 
-def _transformer(
-    frames_tyx: NDArray[Any], defects: NDArray[np.bool_], camera: _Camera, keep_gib: float
-) -> Callable[[int], NDArray[np.complex64]]:
-    """Give frame index -> ``rfft2`` of the corrected frame; kept between calls only where memory allows."""
-    from scipy import fft
-
-    def transform(index: int) -> NDArray[np.complex64]:
-        frame = frames_tyx[index].astype(np.float32)
-        if camera.gain_yx is not None:
-            frame *= camera.gain_yx
-        replace_defects(frame, defects)
-        return np.asarray(fft.rfft2(frame), dtype=np.complex64)
-
-    bytes_needed = 8.0 * len(frames_tyx) * camera.shape_yx[0] * (camera.shape_yx[1] // 2 + 1)
-    return lru_cache(maxsize=None)(transform) if bytes_needed < keep_gib * 2**30 else transform
-
-
-def _register(
-    transform: Callable[[int], NDArray[np.complex64]], frames_tyx: NDArray[Any], camera: _Camera, params: MotionParams
-) -> NDArray[np.float64]:
-    """Shifts (t, 2) of the frames, pixels of the frames, x then y."""
-    shape = camera.shape_yx
-    ny, nx = (2 * max(8, round(n * params.band_cycles_per_pixel)) for n in shape)
-    small = (min(ny, shape[0]), min(nx, shape[1]))
-    cropped = np.stack([fourier_crop_2d(transform(i), shape, small) for i in range(len(frames_tyx))])
-    scale = (small[0] * small[1]) / (shape[0] * shape[1])
+def _measure_motion(transforms: Any, small: tuple[int, int], job: _Job) -> tuple[Floats, Floats | None, float]:
+    """Global track (t, 2), local field (RELION's coefficients) or None, pixels of the frame, and what it gained."""
+    grid, pixel, params = job.grid, job.camera.pixel_size_angstrom, job.params
+    zoom = grid.padded[1] / small[1], grid.padded[0] / small[0]
     # A white pattern of relative variance g² has the power (pixels) · g² · mean² in every coefficient.
-    means = cropped[:, 0, 0].real / (small[0] * small[1])
-    pattern = means * np.sqrt(shape[0] * shape[1] * camera.pattern_variance) * scale
-    zoom = shape[1] / small[1], shape[0] / small[0]
+    light = np.array([float(job.arrays.host(one[:1, :1]).real[0, 0]) for one in transforms])
+    pattern = light * np.sqrt(job.camera.pattern_variance / (grid.frame[0] * grid.frame[1]))
     shift = register_frames(
-        cropped, small, params, pixel_size_angstrom=camera.pixel_size_angstrom * zoom[0], pattern_power_t=pattern
+        transforms, small, params, pixel_size_angstrom=pixel, zoom_xy=zoom, pattern_t=pattern, arrays=job.arrays
     )
-    return shift * np.asarray(zoom)
+    if not params.local_patches or len(shift) < 3:
+        return shift, None, 0.0
+    patches, centres = _patches(transforms, small, zoom, shift, pattern, job)
+    fit = fit_local_motion(patches, centres, shift)
+    if not fit.believed:
+        return shift, None, fit.held_out_gain
+    return shift + fit.shift_tc, to_relion(fit.coefficients_kjc, len(shift)), fit.held_out_gain
 
 
-def _aligned_sum(
-    transform: Callable[[int], NDArray[np.complex64]], indices: range, shift_pixel: NDArray[np.float64], camera: _Camera
-) -> NDArray[np.float32]:
-    """Sum of some frames, each moved back by its shift."""
-    from scipy import fft
+def _patches(
+    transforms: Any, small: tuple[int, int], zoom: tuple[float, float], shift: Floats, pattern: Floats, job: _Job
+) -> tuple[SharedSignal, Floats]:
+    """Patches of the frames brought back by the global track."""
+    whole = SharedSignal(job.arrays, transforms[None], small, zoom_xy=zoom, band=1.0, pattern_t=pattern)
+    images = []
+    for t in range(len(shift)):
+        moved = job.arrays.zeros((1, *transforms.shape[1:]), "complex64")
+        rows, columns = whole.phases(shift[None, t : t + 1])
+        job.arrays.add_aligned(transforms[None, t : t + 1], rows, columns, moved)
+        images.append(job.arrays.irfft2(moved[0], small))
+    # Only the frame itself is cut: the padding around it holds nothing.
+    first = [round(f / z) for f, z in zip(job.grid.frame_first, zoom[::-1], strict=True)]
+    size = [int(n / z) for n, z in zip(job.grid.frame, zoom[::-1], strict=True)]
+    stack = job.arrays.stack(images)[:, first[0] : first[0] + size[0], first[1] : first[1] + size[1]]
+    cut, shape, centres, area = cut_patches(job.arrays, stack, job.params.local_patches)
+    band = registration_band(job.params, job.camera.pixel_size_angstrom)
+    # A window holds its area's share of the pattern's power.
+    scale = np.sqrt(area / (small[0] * small[1]))
+    signal = SharedSignal(job.arrays, cut, shape, zoom_xy=zoom, band=band, pattern_t=pattern * scale)
+    return signal, centres
 
-    ny, nx = camera.shape_yx
-    total = np.zeros((ny, nx // 2 + 1), dtype=np.complex64)
-    for index in indices:
-        back = (-float(shift_pixel[index, 0]), -float(shift_pixel[index, 1]))
-        total += fourier_shift_2d(transform(index), camera.shape_yx, back)
-    return np.asarray(fft.irfft2(total, s=camera.shape_yx), dtype=np.float32)
+
+def _weights(movie: Movie, job: _Job, n_frames: int) -> Any:
+    """Dose weights of a movie's frames."""
+    dose = movie.frame_dose_e_per_angstrom2
+    if dose is None or len(dose) != n_frames:
+        dose = np.full(n_frames, movie.dose_e_per_angstrom2 / n_frames)
+    return dose_weights(job.grid, movie.dose_before_e_per_angstrom2 + np.cumsum(dose), job.voltage_kv)
+
+
+def _nothing(job: _Job) -> FrameSums:
+    empty = np.zeros(job.grid.image, dtype=np.float32)
+    return FrameSums(empty, empty, empty if job.params.dose_weighted else None)
+
+
+def _store(stacks: dict[str, NDArray[Any]], index: int, sums: FrameSums) -> None:
+    stacks["odd"][index], stacks["even"][index] = sums.odd_yx, sums.even_yx
+    stacks["images"][index] = sums.odd_yx + sums.even_yx
+    if sums.dose_weighted_yx is not None:
+        stacks["dose_weighted"][index] = sums.dose_weighted_yx
+
+
+def _means(sums: FrameSums) -> FrameSums:
+    """One pixel that holds the mean, in the place of each image: all that the row of a tilt needs."""
+    means = [np.full((1, 1), one.mean(dtype=np.float64)) for one in (sums.odd_yx, sums.even_yx)]
+    return FrameSums(means[0], means[1], None)
 
 
 def _tilt(movie: Movie, corrected: _Corrected) -> Tilt:
     """Make the row of one movie; whether its light suffices is judged when all are known."""
-    mean = corrected.odd_yx.mean(dtype=np.float64) + corrected.even_yx.mean(dtype=np.float64)
     return Tilt(
         name=movie.name,
         nominal_tilt_deg=movie.nominal_tilt_deg,
         acquisition_order=movie.acquisition_order,
         dose_e_per_angstrom2=movie.dose_e_per_angstrom2,
         dose_before_e_per_angstrom2=movie.dose_before_e_per_angstrom2,
-        mean_counts=float(mean),
+        mean_counts=float(corrected.sums.odd_yx[0, 0] + corrected.sums.even_yx[0, 0]),
         nominal_defocus_angstrom=movie.nominal_defocus_angstrom,
-        motion=MotionTrack(shift_xy_angstrom=corrected.shift_xy_angstrom),
+        motion=corrected.track,
     )
 
 

@@ -29,11 +29,11 @@ def find_defects(sum_yx: NDArray[np.float32], sigma: float) -> NDArray[np.bool_]
     The median is taken only where the difference to the local mean is suspicious: the median of every pixel costs
     20 times more and gives the same answer.
     """
-    from scipy.ndimage import uniform_filter
+    from tomoset.motion import _kernels
 
     defect = ~np.isfinite(sum_yx)
     clean = np.where(defect, np.float32(0), sum_yx) if defect.any() else sum_yx
-    deviation = clean - uniform_filter(clean, 2 * _REACH + 1, mode="reflect")
+    deviation = _kernels.box_deviation(np.ascontiguousarray(clean, dtype=np.float32), _REACH)
     spread = 1.4826 * float(np.median(np.abs(deviation[::3, ::3])))
     if spread == 0:
         return defect

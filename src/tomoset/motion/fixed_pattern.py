@@ -8,11 +8,11 @@ frequency; the registration then subtracts what it must contribute.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fixed_pattern_variance"]
+__all__ = ["STENCIL_INFLATION", "fixed_pattern_variance"]
 
 # Neighbouring products are correlated: sum of squares of the stencil's autocorrelation (1, −4, 6, −4, 1) / 6, per axis,
 # so the standard error of a mean over both axes grows by this factor.
-_STENCIL_INFLATION = (36 + 2 * 16 + 2 * 1) / 36
+STENCIL_INFLATION = (36 + 2 * 16 + 2 * 1) / 36
 
 
 def fixed_pattern_variance(first_yx: NDArray[np.float32], second_yx: NDArray[np.float32]) -> float:
@@ -34,17 +34,12 @@ def fixed_pattern_variance(first_yx: NDArray[np.float32], second_yx: NDArray[np.
     Both are filtered with the second difference along y and x, which removes the scene's low frequencies and is scaled
     to keep the variance of white noise.
     """
+    from tomoset.motion import _kernels
+
     means = float(first_yx.mean(dtype=np.float64)), float(second_yx.mean(dtype=np.float64))
     if min(means) <= 0:
         return 0.0
-    product = _high_pass(first_yx / np.float32(means[0])) * _high_pass(second_yx / np.float32(means[1]))
+    product = _kernels.high_pass(first_yx, 1 / means[0]) * _kernels.high_pass(second_yx, 1 / means[1])
     variance = float(product.mean(dtype=np.float64))
-    error = _STENCIL_INFLATION * float(product.std(dtype=np.float64)) / np.sqrt(product.size)
+    error = STENCIL_INFLATION * float(product.std(dtype=np.float64)) / np.sqrt(product.size)
     return variance if variance > 3 * error else 0.0
-
-
-def _high_pass(image_yx: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Second difference along y and x, scaled so that white noise keeps its variance."""
-    along_y = image_yx[2:] - 2 * image_yx[1:-1] + image_yx[:-2]
-    both = along_y[:, 2:] - 2 * along_y[:, 1:-1] + along_y[:, :-2]
-    return both / np.float32(6.0)  # sum of squares of (1, −2, 1) is 6 on each axis

@@ -1,0 +1,190 @@
+"""Motion within the field of view: one smooth field fitted to all patches of a movie at once.
+
+The frames, brought back by the global track, are cut into overlapping patches whose windows' squares add up to one, so
+that the patches together hold the movie's information once. The likelihood of each patch's shifts (see
+:mod:`tomoset.motion.shared_signal`) is not searched for a peak, which a patch of a few electrons does not have;
+its slope and its expected curvature go into one least-squares problem for the field, with each patch counting by its
+information. The field's size is a Gaussian prior estimated from the data (MacKay's evidence), which makes it vanish
+where there is nothing to see.
+
+The field is believed only if each half of the frequencies (alternate rings, whose noise is independent) predicts the
+other half's likelihood better with the field than without.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.motion.arrays import Arrays
+from tomoset.motion.local_basis import space_values, time_values
+from tomoset.motion.shared_signal import SharedSignal, Spectra
+
+__all__ = ["LocalFit", "cut_patches", "fit_local_motion"]
+
+Floats = NDArray[np.float64]
+
+_PASSES = 10
+_EVIDENCE_PASSES = 12
+#: Log-likelihood by which the halves must predict each other better. Chosen on simulated movies; see
+#: ``benchmarks/science/motion.py`` for the rates of false and missed acceptance on others.
+HELD_OUT_BAR = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalFit:
+    """A field of local motion.
+
+    Parameters
+    ----------
+    coefficients_kjc : (k, 5, 2) array of float64
+        Of the functions of time, space and axis of :mod:`tomoset.motion.local_basis`, pixels of the frame.
+    shift_tc : (t, 2) array of float64
+        Correction of the global track, pixels.
+    held_out_gain : float
+        Log-likelihood that each half of the frequencies gains by the field that the other half found.
+    """
+
+    coefficients_kjc: Floats
+    shift_tc: Floats
+    held_out_gain: float
+
+    @property
+    def believed(self) -> bool:
+        """Whether the field is to be used."""
+        return self.held_out_gain > HELD_OUT_BAR
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    """Slope (2, k, 6, 2) and expected curvature (2, 12, 12) of the log-likelihood in both halves of Fourier space.
+
+    The functions of time are orthonormal, so that each has the same curvature and none knows of the others.
+    """
+
+    slope: Floats
+    curvature: Floats
+
+
+def cut_patches(arrays: Arrays, images_tyx: Any, n_short: int) -> tuple[Any, tuple[int, int], Floats, float]:
+    """Cut overlapping patches out of frames (t, y, x) that the global track has brought back.
+
+    Returns the transforms (p, t, my, mx // 2 + 1) of the windowed patches, the size they were padded to, their centres
+    (p, 2), −0.5 to 0.5, and the sum of the window's square.
+    """
+    from scipy.fft import next_fast_len
+
+    ny, nx = (int(n) for n in images_tyx.shape[1:])
+    spacing = min(ny, nx) / (n_short + 0.5)
+    counts = [max(n_short, round(n / spacing - 0.5)) for n in (ny, nx)]
+    sizes = [int(1.5 * n / (count + 0.5)) for n, count in zip((ny, nx), counts, strict=True)]
+    starts = [
+        np.rint(np.linspace(0, n - size, count)).astype(int)
+        for n, size, count in zip((ny, nx), sizes, counts, strict=True)
+    ]
+    profile = np.outer(_window(sizes[0]), _window(sizes[1]))
+    area, window = float(np.square(profile).sum()), arrays.array(profile.astype(np.float32))
+    shape = (2 * next_fast_len((sizes[0] + 1) // 2), 2 * next_fast_len((sizes[1] + 1) // 2))
+    transforms, centres = [], []
+    for y in starts[0]:
+        for x in starts[1]:
+            cut = images_tyx[:, y : y + sizes[0], x : x + sizes[1]]
+            padded = arrays.zeros((int(images_tyx.shape[0]), *shape), "float32")
+            padded[:, : sizes[0], : sizes[1]] = (cut - cut.mean()) * window
+            transforms.append(arrays.rfft2(padded, shape[1] // 2 + 1))
+            centres.append([(x + sizes[1] / 2) / nx - 0.5, (y + sizes[0] / 2) / ny - 0.5])
+    return arrays.stack(transforms), shape, np.array(centres), area
+
+
+def _window(size: int) -> Floats:
+    """Flat, with edges of a third each whose squares add to one with the neighbour's."""
+    edge = size // 3
+    rise = np.sin(0.5 * np.pi * (np.arange(edge) + 0.5) / edge)
+    return np.concatenate([rise, np.ones(size - 2 * edge), rise[::-1]])
+
+
+def fit_local_motion(patches: SharedSignal, centres_p2: Floats, global_shift_tc: Floats) -> LocalFit:
+    """Fit the field to patches that the global track has brought back already.
+
+    Parameters
+    ----------
+    patches : SharedSignal
+    centres_p2 : (p, 2) array of float64
+        Places of the patches, −0.5 to 0.5.
+    global_shift_tc : (t, 2) array of float64
+        The track they were brought back by, pixels of the frame: a fixed pattern lies there in the opposite direction.
+    """
+    space, time = space_values(centres_p2), time_values(patches.n_frames)
+    coefficients = np.zeros((time.shape[1], 6, 2))
+    gain = 0.0
+    for iteration in range(_PASSES):
+        shift = np.einsum("tk,pj,kjc->ptc", time, space, coefficients)
+        problem = _linearise(patches, shift, shift + global_shift_tc, space, time)
+        updated, gain = _solve(problem, coefficients)
+        step = np.einsum("tk,pj,kjc->ptc", time, space, updated - coefficients)
+        coefficients = updated
+        if np.abs(step).max() < 0.02 or (iteration == 0 and gain < -HELD_OUT_BAR):
+            break
+    track = np.einsum("tk,kc->tc", time, coefficients[:, 0])
+    return LocalFit(coefficients[:, 1:], track, gain)
+
+
+def _linearise(patches: SharedSignal, shift_ptc: Floats, pattern_ptc: Floats, space: Floats, time: Floats) -> _Problem:
+    """Slope and curvature of the log-likelihood by the field's coefficients."""
+    spectra = patches.spectra(shift_ptc, pattern_ptc)
+    moments = patches.moments(shift_ptc, patches.weights(spectra.weight), pattern_ptc)
+    slope_pthc = -4 * np.pi * moments[..., :2]
+    slope = np.einsum("pthc,pj,tk->hkjc", slope_pthc, space, time)
+    information = _information(spectra, patches)  # (h, p, 2, 2), of one pair of frames
+    n = patches.n_frames
+    curvature = n * n * np.einsum("hpcd,pi,pj->hicjd", information, space, space).reshape(2, 12, 12)
+    return _Problem(slope, curvature)
+
+
+def _information(spectra: Spectra, patches: SharedSignal) -> Floats:
+    """``2 (2π)² Σ w S k kᵀ`` (h, p, 2, 2) of each patch in both halves of Fourier space."""
+    by_ring = 8 * np.pi**2 * spectra.weight * spectra.share[:, None] * spectra.signal
+    halves = np.stack([patches.half_of_ring == h for h in (0, 1)])
+    xx, xy, yy = np.einsum("pr,hr,mr->mhp", by_ring, halves, patches.moments_of_k)
+    return np.moveaxis(np.array([[xx, xy], [xy, yy]]), (0, 1), (2, 3))
+
+
+def _solve(problem: _Problem, coefficients: Floats) -> tuple[Floats, float]:
+    """New coefficients (k, 6, 2), and what the halves gain by each other's fields."""
+    updated = np.empty_like(coefficients)
+    gain = 0.0
+    for k, current in enumerate(coefficients.reshape(len(coefficients), 12)):
+        slopes, curvatures = problem.slope[:, k].reshape(2, 12), problem.curvature
+        updated[k] = _posterior(slopes.sum(axis=0), curvatures.sum(axis=0), current).reshape(6, 2)
+        for fit, test in ((0, 1), (1, 0)):
+            field = _posterior(slopes[fit], curvatures[fit], current)
+            none = _without_field(slopes[fit], curvatures[fit], current)
+            gain += _likelihood(slopes[test], curvatures[test], field - current)
+            gain -= _likelihood(slopes[test], curvatures[test], none - current)
+    return updated, gain
+
+
+def _likelihood(slope: Floats, curvature: Floats, step: Floats) -> float:
+    return float(slope @ step - 0.5 * step @ curvature @ step)
+
+
+def _without_field(slope: Floats, curvature: Floats, current: Floats) -> Floats:
+    """Best coefficients of which only the constant ones differ from zero."""
+    none = np.zeros(12)
+    towards = slope + curvature @ current
+    none[:2] = np.linalg.solve(curvature[:2, :2], towards[:2])
+    return none
+
+
+def _posterior(slope: Floats, curvature: Floats, current: Floats) -> Floats:
+    """Most probable coefficients under a Gaussian prior whose variance the data choose (MacKay 1992)."""
+    towards = slope + curvature @ current
+    free = np.r_[0.0, 0.0, np.ones(10)]
+    precision = 1e-6
+    for _ in range(_EVIDENCE_PASSES):
+        covariance = np.linalg.inv(curvature + precision * np.diag(free))
+        mean = covariance @ towards
+        effective = 10 - precision * float(np.diag(covariance) @ free)
+        precision = min(effective / max(float(mean[2:] @ mean[2:]), 1e-300), 1e12)
+    return np.asarray(mean)
