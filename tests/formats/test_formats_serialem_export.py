@@ -8,7 +8,8 @@ from tomoset.formats.defects import write_defects
 from tomoset.formats.mdoc import read_mdoc, write_mdoc
 from tomoset.formats.movies import open_movie, write_mrc_movie, write_tiff_movie
 from tomoset.formats.serialem_export import CountStatistics, ScopeSettings, movie_set_mdoc
-from tomoset.formats.serialem_import import defect_list_path, read_movie_set
+from tomoset.formats.serialem_files import defect_list_path
+from tomoset.formats.serialem_import import read_movie_set
 from tomoset.model import InMemory, Movie, MovieSet
 
 SHAPE = (4, 12, 16)

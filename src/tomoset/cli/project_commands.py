@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import cast
 
 import typer
 
@@ -54,16 +55,29 @@ def init(
     recipe: str = typer.Option("", help="Built-in recipe or TOML file: simulate, or parameters for --movies."),
     movies: str = typer.Option("", help="Pattern of SerialEM mdoc files, e.g. 'raw/*.mdoc'."),
     gain: Path | None = typer.Option(None, help="Gain reference of the movies (MRC or TIFF)."),
+    gain_orientation: str = typer.Option(
+        "auto", help="auto, or SerialEM's code 0-7: 0-3 turn by 90° counter-clockwise so often, 4-7 mirror before."
+    ),
+    gain_use: str = typer.Option("auto", help="auto, multiply or divide (a reciprocal gain reference)."),
     frames: Path | None = typer.Option(None, help="Folder of the movies, when not beside the mdoc."),
     pixel_size: float | None = typer.Option(None, help="Pixel size of the movies, Å, when the mdoc lacks it."),
     voltage: float | None = typer.Option(None, help="Acceleration voltage, kV, when the mdoc lacks it."),
     dose_per_tilt: float | None = typer.Option(None, help="Dose per tilt, e/Å², when the mdoc lacks it."),
     tilt_axis: float | None = typer.Option(None, help="Tilt axis angle, degrees, when the mdoc is wrong."),
+    invert_tilts: bool = typer.Option(False, help="Take every tilt angle with the other sign."),
+    skip_missing: bool = typer.Option(False, help="Go on without tilts whose movies are missing; else refuse."),
+    eer_dose: float | None = typer.Option(None, help="Dose per sum of EER frames, e/Å² (0.5)."),
+    eer_frames: int | None = typer.Option(None, help="EER frames per sum, instead of a dose."),
     assign: list[str] = typer.Option([], "--set", help="Override, e.g. specimen.thickness_angstrom=1500."),
 ) -> None:
     """Make a project: from a recipe (simulated) or from movies."""
     from tomoset.errors import ParameterError
-    from tomoset.workflow.project import MovieOptions, create_imported_project, create_simulated_project
+    from tomoset.workflow.project import (
+        GainUse,
+        MovieOptions,
+        create_imported_project,
+        create_simulated_project,
+    )
 
     if movies:
         options = MovieOptions(
@@ -73,6 +87,12 @@ def init(
             voltage_kv=voltage,
             dose_per_tilt_e_per_angstrom2=dose_per_tilt,
             tilt_axis_deg=tilt_axis,
+            gain_orientation=_orientation(gain_orientation),
+            gain_use=cast("GainUse", gain_use),
+            eer_dose_per_group_e_per_angstrom2=0.5 if eer_dose is None else eer_dose,
+            eer_frames_per_group=eer_frames,
+            skip_missing=skip_missing,
+            invert_tilts=invert_tilts,
         )
         layout, notes = create_imported_project(project, movies, options, recipe_name=recipe, overrides=tuple(assign))
         typer.echo(f"{layout.root}: {len(layout.runs())} tilt series: {', '.join(layout.runs())}")
@@ -86,6 +106,12 @@ def init(
             "--voltage": voltage,
             "--dose-per-tilt": dose_per_tilt,
             "--tilt-axis": tilt_axis,
+            "--gain-orientation": None if gain_orientation == "auto" else gain_orientation,
+            "--gain-use": None if gain_use == "auto" else gain_use,
+            "--invert-tilts": invert_tilts or None,
+            "--skip-missing": skip_missing or None,
+            "--eer-dose": eer_dose,
+            "--eer-frames": eer_frames,
         }
         idle = [name for name, value in given.items() if value is not None]
         if idle:
@@ -97,6 +123,16 @@ def init(
         typer.echo(
             f"{layout.root}: made; `tomoset plan {project}` shows what would run, `tomoset run {project}` does it"
         )
+
+
+def _orientation(text: str) -> int | None:
+    from tomoset.errors import ParameterError
+
+    if text == "auto":
+        return None
+    if len(text) == 1 and text in "01234567":
+        return int(text)
+    raise ParameterError(f"--gain-orientation: expected auto or a code 0 to 7, found {text!r}")
 
 
 def plan(

@@ -1,4 +1,4 @@
-"""What an mdoc says about tilt axis, order, dose and pixel size, and what is concluded where it is silent.
+"""What an mdoc says about tilt axis, order and pixel size, and what is concluded where it is silent.
 
 Every function returns its answer and notes: one sentence for each fallback that was taken.
 
@@ -6,26 +6,29 @@ The tilt axis. ``TiltGeometry.z_rot_deg`` is the angle from image y to the axis,
 is IMOD's rotation angle and SerialEM's "Tilt axis angle" (the .xf that IMOD derives from it rotates by minus that angle
 to bring the axis to y, and RELION takes it as rlnTomoNominalTiltAxisAngle), so the title's number is taken as it is.
 SerialEM's RotationAngle is larger by 90: in real files 85.3 goes with 175.3, 82.9 with 172.9, 83.8 with 173.8 and −86.7
-with 3.3. Tomo 5 writes "TiltAxisAngle" in its title by another convention, −175.84 beside RotationAngle 85.84; the axis
-is then −TiltAxisAngle − 90 = RotationAngle, which is how Scipion's import of Tomo 5 series converts it, too.
+with 3.3. Tomo 5 writes "TiltAxisAngle" in its title by conventions that changed; what it means follows from the
+RotationAngle beside it, as in IMOD's alignframes: −(RotationAngle + 90) in the title, −175.84 beside 85.84, say, means
+the axis RotationAngle (Scipion's import converts it so, too); RotationAngle − 90 means the title's number; the negative
+of that means the negative of the title's number.
 """
 
 import math
 import re
 from collections.abc import Sequence
-
-import numpy as np
+from itertools import pairwise
 
 from tomoset.errors import ParameterError, PixelSizeError
 from tomoset.formats.mdoc import Mdoc, MdocSection
 
-__all__ = ["acquisition_order", "doses", "doses_before", "frame_pixel_size", "tilt_axis", "wrap_deg"]
+__all__ = ["acquisition_order", "doubtful_signs", "frame_pixel_size", "prior_doses", "tilt_axis", "wrap_deg"]
 
 _SERIALEM_AXIS = re.compile(r"Tilt axis angle\s*=\s*([-+]?\d+(?:[.,]\d+)?)")
 _TOMO5_AXIS = re.compile(r"TiltAxisAngle\s*=\s*([-+]?\d+(?:[.,]\d+)?)")
 _AXIS_TOLERANCE_DEG = 2.0
 _PIXEL_TOLERANCE = 1e-3
-_DOSE_TOLERANCE = 0.01
+_NAMED_ANGLE = re.compile(r"(?<=[_ ])-?\d+\.\d+")
+_SIGN_TOLERANCE_DEG = 0.6
+_LEAST_OPPOSITE = 3
 
 
 def wrap_deg(angle: float) -> float:
@@ -44,8 +47,7 @@ def tilt_axis(mdoc: Mdoc, sections: Sequence[MdocSection]) -> tuple[float, tuple
     rotation = next((s.rotation_deg for s in sections if s.rotation_deg is not None), None)
     tomo5 = _search(_TOMO5_AXIS, mdoc.titles)
     if tomo5 is not None:
-        axis = wrap_deg(-tomo5 - 90.0) if rotation is None else wrap_deg(rotation)
-        return axis, (f"Tomo 5 wrote TiltAxisAngle = {tomo5:g}, which means a tilt axis of {axis:g} degrees here.",)
+        return _tomo5_axis(tomo5, rotation)
     title = _search(_SERIALEM_AXIS, mdoc.titles)
     from_rotation = None if rotation is None else wrap_deg(rotation - 90.0)
     if title is not None:
@@ -64,12 +66,16 @@ def acquisition_order(sections: Sequence[MdocSection]) -> tuple[list[int], tuple
     """Rank of each section in time (0 first), from DateTime, else PriorRecordDose, else the file's order; and notes."""
     n = len(sections)
     times = [s.acquired_at for s in sections]
-    prior = _prior_doses(sections)
+    prior = prior_doses(sections)
     known = [t for t in times if t is not None]
     tie_break = prior if prior is not None else list(range(n))
     if len(known) == n and (n == 1 or len(set(known)) > 1):
-        return _ranks([(t, tie_break[i], i) for i, t in enumerate(known)]), ()
-    found = "are missing or unreadable" if len(known) < n else "are all the same"
+        by_time = _ranks([(t, tie_break[i], i) for i, t in enumerate(known)])
+        if prior is None or len(set(prior)) < n or _rises(prior, by_time):
+            return by_time, ()
+        found = "contradict PriorRecordDose (a clock of 12 hours, say)"
+    else:
+        found = "are missing or unreadable" if len(known) < n else "are all the same"
     if prior is not None:
         note = f"Times of exposure {found}; the order of PriorRecordDose was taken as the order of acquisition."
         return _ranks([(dose, i) for i, dose in enumerate(prior)]), (note,)
@@ -77,49 +83,33 @@ def acquisition_order(sections: Sequence[MdocSection]) -> tuple[list[int], tuple
     return list(range(n)), (note,)
 
 
-def doses(sections: Sequence[MdocSection], dose_per_tilt: float | None) -> tuple[list[float], tuple[str, ...]]:
-    """Dose of each exposure, e/Å²: the one given, else ExposureDose, else the sum over FrameDosesAndNumber; and notes.
+def prior_doses(sections: Sequence[MdocSection]) -> list[float] | None:
+    """PriorRecordDose of every section; None when one is missing, or when all of several are zero (not recorded)."""
+    prior = [s.prior_dose_e_per_angstrom2 for s in sections]
+    known = [dose for dose in prior if dose is not None]
+    if len(known) < len(sections) or (len(sections) > 1 and not any(known)):
+        return None
+    return known
 
-    Raises
-    ------
-    ParameterError
-        If no source gives a positive dose for every tilt.
-    """
-    written = [s.exposure_dose_e_per_angstrom2 or 0.0 for s in sections]
-    calibrated = all(dose > 0 for dose in written)
-    if dose_per_tilt is not None:
-        if not (math.isfinite(dose_per_tilt) and dose_per_tilt > 0):
-            raise ParameterError(f"expected a positive dose per tilt, got {dose_per_tilt:g} e/Å²")
-        mean = float(np.mean(written))
-        if calibrated and abs(mean - dose_per_tilt) <= _DOSE_TOLERANCE * dose_per_tilt:
-            return written, ()
-        instead = f"replaces ExposureDose (mean {mean:g})" if calibrated else "stands for ExposureDose, missing or zero"
-        note = f"The dose given, {dose_per_tilt:g} e/Å² per tilt, {instead}."
-        return [dose_per_tilt] * len(sections), (note,)
-    if calibrated:
-        return written, ()
-    summed = [math.fsum(dose * count for dose, count in s.frame_doses) for s in sections]
-    if all(dose > 0 for dose in summed):
-        return summed, ("ExposureDose is missing or zero; the doses of the frames (FrameDosesAndNumber) were summed.",)
-    n_bad = sum(dose <= 0 for dose in written)
-    raise ParameterError(
-        f"expected a positive ExposureDose for every tilt, found none for {n_bad} of {len(sections)}; "
-        "give the dose per tilt in e/Å² (dose_per_tilt, --dose-per-tilt)"
+
+def doubtful_signs(sections: Sequence[MdocSection]) -> tuple[str, ...]:
+    """Note where the angles in the movies' names all have the other sign: the mdoc may have been made from them."""
+    opposite = 0
+    for section in sections:
+        tilt = section.tilt_deg or 0.0
+        if abs(tilt) < _SIGN_TOLERANCE_DEG:
+            continue
+        named = [float(word) for word in _NAMED_ANGLE.findall(section.sub_frame_name or "")]
+        if not any(abs(angle + tilt) <= _SIGN_TOLERANCE_DEG for angle in named):
+            return ()
+        opposite += 1
+    if opposite < _LEAST_OPPOSITE:
+        return ()
+    note = (
+        "The angles in the movies' names have the opposite sign of TiltAngle, which was taken; if the names are right, "
+        "the tomogram is mirrored: give --invert-tilts."
     )
-
-
-def doses_before(
-    sections: Sequence[MdocSection], dose: Sequence[float], order: Sequence[int], *, trust_prior: bool
-) -> tuple[list[float], tuple[str, ...]]:
-    """Dose before each exposure, e/Å²: PriorRecordDose, else the doses of the exposures before it summed; and notes."""
-    prior = _prior_doses(sections)
-    if prior is not None and trust_prior:
-        return prior, ()
-    in_time = np.argsort(order)
-    summed = np.zeros(len(dose))
-    summed[in_time[1:]] = np.cumsum(np.asarray(dose, dtype=np.float64)[in_time])[:-1]
-    why = "PriorRecordDose is missing" if prior is None else "PriorRecordDose does not go with the dose given"
-    return summed.tolist(), (f"{why}; the dose before each tilt is the sum over the exposures before it.",)
+    return (note,)
 
 
 def frame_pixel_size(
@@ -129,6 +119,7 @@ def frame_pixel_size(
     *,
     headers: Sequence[float],
     given: float | None,
+    nominal: float | None = None,
 ) -> tuple[float, tuple[str, ...]]:
     """Pixel size of the frames, Å, from every source there is, which must agree to 0.1 %; and notes.
 
@@ -144,6 +135,8 @@ def frame_pixel_size(
         Of MRC movies' headers; 0 where a header does not say.
     given : float or None
         By the user.
+    nominal : float or None
+        By the camera of an EER movie, uncalibrated: taken only where there is no other source.
 
     Raises
     ------
@@ -161,6 +154,8 @@ def frame_pixel_size(
     # 1.0 is what many programs write when they do not know; it counts only where nothing better is known.
     unset = bool(sources) and 1.0 in headers and any(abs(value - 1.0) > _PIXEL_TOLERANCE for _, value in sources)
     sources += [("the movies' headers", value) for value in headers if value > 0 and not (unset and value == 1.0)]
+    if not sources and nominal is not None:
+        return nominal, (f"The mdoc holds no pixel size; the EER files' nominal {nominal:.4g} Å was taken.",)
     if not sources:
         found = ", ".join(f"{value:g}" for value in written) or "none"
         raise PixelSizeError(
@@ -197,6 +192,22 @@ def _binning(image_size_xy: tuple[int, int] | None, frame_shape_yx: tuple[int, i
     return float(round(ratio)) if ratio >= 1 else 1.0 / round(1 / ratio)
 
 
+def _tomo5_axis(title: float, rotation: float | None) -> tuple[float, tuple[str, ...]]:
+    """Axis from Tomo 5's TiltAxisAngle and RotationAngle, and what was made of them."""
+    candidates = [(wrap_deg(-title - 90.0), 0.0)]
+    if rotation is not None:
+        meanings = ((-(rotation + 90), rotation), (rotation - 90, title), (90 - rotation, -title))
+        candidates = [(wrap_deg(axis), abs(wrap_deg(said - title))) for said, axis in meanings]
+    axis, misfit = min(candidates, key=lambda candidate: candidate[1])
+    note = f"Tomo 5 wrote TiltAxisAngle = {title:g}, which means a tilt axis of {axis:g} degrees here"
+    if misfit > _AXIS_TOLERANCE_DEG:
+        axis = wrap_deg(rotation or 0.0)
+        note = (
+            f"Tomo 5 wrote TiltAxisAngle = {title:g} and a RotationAngle that does not go with it; {axis:g} was taken"
+        )
+    return axis, (f"{note}; if the alignment finds another one, give --tilt-axis.",)
+
+
 def _axis_doubt(axis: float, from_rotation: float | None) -> tuple[str, ...]:
     if from_rotation is None or abs(wrap_deg(axis - from_rotation)) <= _AXIS_TOLERANCE_DEG:
         return ()
@@ -209,13 +220,9 @@ def _search(pattern: re.Pattern[str], titles: Sequence[str]) -> float | None:
     return None if found is None else float(found[1].replace(",", "."))
 
 
-def _prior_doses(sections: Sequence[MdocSection]) -> list[float] | None:
-    """PriorRecordDose of every section; None when one is missing, or when all of several are zero (not recorded)."""
-    prior = [s.prior_dose_e_per_angstrom2 for s in sections]
-    known = [dose for dose in prior if dose is not None]
-    if len(known) < len(sections) or (len(sections) > 1 and not any(known)):
-        return None
-    return known
+def _rises(values: Sequence[float], ranks: Sequence[int]) -> bool:
+    in_order = [value for _, value in sorted(zip(ranks, values, strict=True))]
+    return all(a <= b for a, b in pairwise(in_order))
 
 
 def _ranks(keys: Sequence[tuple[object, ...]]) -> list[int]:

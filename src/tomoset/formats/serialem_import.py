@@ -6,37 +6,68 @@ no source gives is an error that says how to give it.
 
 import os
 import re
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tomoset.errors import FormatError, InputMissingError, ParameterError, TomosetError
-from tomoset.formats.defects import read_defects
+from tomoset.errors import ParameterError, TomosetError
+from tomoset.formats.eer import EerGrouping, EerMovie
+from tomoset.formats.gain_reference import GainChoices, gain_for_frames
 from tomoset.formats.mdoc import Mdoc, MdocSection, read_mdoc
-from tomoset.formats.movies import open_gain, open_movie
 from tomoset.formats.mrc import MrcFile
-from tomoset.formats.serialem_facts import (
-    acquisition_order,
-    doses,
-    doses_before,
-    frame_pixel_size,
-    tilt_axis,
-    wrap_deg,
-)
+from tomoset.formats.serialem_doses import doses, doses_before
+from tomoset.formats.serialem_facts import acquisition_order, doubtful_signs, frame_pixel_size, tilt_axis, wrap_deg
+from tomoset.formats.serialem_files import few, find_defects, locate_movies, open_movies, tilt_sections
+from tomoset.formats.serialem_frames import series_frames
 from tomoset.model import ArraySource, Movie, MovieSet, Optics
 
-__all__ = ["defect_list_path", "movie_paths", "read_movie_set", "run_name"]
+__all__ = ["ImportChoices", "read_movie_set", "run_name"]
 
 _IMAGE_SUFFIXES = (".mrc", ".mrcs", ".st", ".tif", ".tiff", ".eer")
-_SUBFOLDERS = ("", "frames", "Frames")
 _SAME_TILT_DEG = 0.05
 _DEFAULT_VOLTAGE_KV = 300.0
 _ANGSTROM_PER_UM = 1e4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportChoices:
+    """What no file can say, or says wrongly.
+
+    Parameters
+    ----------
+    gain : GainChoices
+        How the gain reference lies, and whether it multiplies.
+    eer : EerGrouping
+        How raw frames of EER movies are summed.
+    skip_missing : bool
+        Go on without the tilts whose movies are not there.
+    invert_tilts : bool
+        Take every tilt angle with the other sign.
+    """
+
+    gain: GainChoices = field(default_factory=GainChoices)
+    eer: EerGrouping = field(default_factory=EerGrouping)
+    skip_missing: bool = False
+    invert_tilts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """The tilts whose movies are there, among all that the mdoc describes."""
+
+    sections: tuple[MdocSection, ...]
+    kept: tuple[int, ...]
+    paths: tuple[Path, ...]
+    sources: tuple[ArraySource, ...]
+
+    @property
+    def kept_sections(self) -> tuple[MdocSection, ...]:
+        return tuple(self.sections[i] for i in self.kept)
+
+    @property
+    def eer_movies(self) -> tuple[EerMovie, ...]:
+        return tuple(source for source in self.sources if isinstance(source, EerMovie))
 
 
 def read_movie_set(
@@ -49,6 +80,7 @@ def read_movie_set(
     dose_per_tilt: float | None = None,
     tilt_axis_deg: float | None = None,
     run: str | None = None,
+    choices: ImportChoices | None = None,
 ) -> MovieSet:
     """Open the movies that an mdoc describes.
 
@@ -57,7 +89,7 @@ def read_movie_set(
     mdoc_path : path
         SerialEM or Tomo 5 ``.mdoc`` of one tilt series.
     gain_path : path, optional
-        Multiplicative gain reference, MRC or TIFF; without it frames are taken as corrected.
+        Gain reference, MRC or TIFF; without it frames are taken as corrected.
     movie_folder : path, optional
         Where the movies are; else the mdoc's folder. ``frames`` and ``Frames`` inside it are searched too.
     pixel_size_angstrom : float, optional
@@ -70,6 +102,8 @@ def read_movie_set(
         ``z_rot_deg``, degrees; replaces what the mdoc says.
     run : str, optional
         Name of the series; else :func:`run_name` of the mdoc.
+    choices : ImportChoices, optional
+        Orientation of the gain, groups of EER frames, missing movies, signs of the angles.
 
     Returns
     -------
@@ -88,17 +122,22 @@ def read_movie_set(
         If dose or tilt axis are neither in the mdoc nor given.
     """
     path = Path(mdoc_path)
+    chosen = choices or ImportChoices()
     mdoc = read_mdoc(path)
     try:
-        sections = _tilt_sections(mdoc)
-        paths = _locate(sections, path.parent if movie_folder is None else Path(movie_folder))
-        sources, notes = _open_movies(sections, paths)
+        recorded, notes = _recorded(mdoc, path.parent if movie_folder is None else Path(movie_folder), chosen)
+        sections, first, first_path = recorded.kept_sections, recorded.sources[0], recorded.paths[0]
         axis, axis_notes = tilt_axis(mdoc, sections) if tilt_axis_deg is None else (wrap_deg(tilt_axis_deg), ())
         voltage, voltage_notes = _voltage(mdoc, sections, voltage_kv)
-        pixel_size, pixel_notes = _pixel_size(mdoc, sections, sources, pixel_size_angstrom)
-        gain, gain_notes = _gain(gain_path, sources[0], sections)
-        movies, movie_notes = _movies(sections, paths, sources, dose_per_tilt)
-        defects, defect_notes = _defects(sections, (paths[0].parent, path.parent), sources[0])
+        pixel_size, pixel_notes = _pixel_size(mdoc, recorded, pixel_size_angstrom)
+        defects, defect_notes = find_defects(sections, (first_path.parent, path.parent), first)
+        gain, gain_notes = None, _no_gain(recorded)
+        if gain_path is not None:
+            n_defects = 0 if defects is None else len(defects)
+            gain, gain_notes = gain_for_frames(
+                gain_path, first, first_path, sections, chosen.gain, n_known_defects=n_defects
+            )
+        movies, movie_notes = _movies(recorded, dose_per_tilt, chosen)
     except TomosetError as error:
         if str(path) in str(error):
             raise
@@ -113,23 +152,6 @@ def read_movie_set(
         defect_pixels_yx=defects,
         notes=(*notes, *axis_notes, *voltage_notes, *pixel_notes, *gain_notes, *movie_notes, *defect_notes),
     )
-
-
-def movie_paths(
-    mdoc_path: str | os.PathLike[str], *, movie_folder: str | os.PathLike[str] | None = None
-) -> tuple[Path, ...]:
-    """Files of the movies that an mdoc describes, in its order; arguments and errors as :func:`read_movie_set`."""
-    path = Path(mdoc_path)
-    return tuple(_locate(_tilt_sections(read_mdoc(path)), path.parent if movie_folder is None else Path(movie_folder)))
-
-
-def defect_list_path(
-    mdoc_path: str | os.PathLike[str], *, movie_folder: str | os.PathLike[str] | None = None
-) -> Path | None:
-    """File of the list of defects that the mdoc names (DefectFile), beside the movies or the mdoc; None for none."""
-    path = Path(mdoc_path)
-    folders = [path.parent] if movie_folder is None else [Path(movie_folder), path.parent]
-    return _find_defect_list(_defect_names(read_mdoc(path).sections), folders)
 
 
 def run_name(mdoc_path: str | os.PathLike[str]) -> str:
@@ -155,66 +177,19 @@ def _checked_run(run: str) -> str:
     return run
 
 
-def _tilt_sections(mdoc: Mdoc) -> tuple[MdocSection, ...]:
-    """Sections of a tilt series of movies; every other kind of mdoc is named for what it is."""
-    sections = tuple(s for s in mdoc.sections if s.kind != "MontSection")
-    if len({(s.numbers("PieceCoordinates") or ())[:2] for s in sections}) > 1:
-        raise FormatError("expected a tilt series, found the mdoc of a montage")
-    if any(s.get("FrameTSStartEndFrames") for s in sections):
-        raise FormatError(
-            "expected one movie a tilt, found a frame tilt series (one movie over all tilts); "
-            "split the movie into one file a tilt and list these in the mdoc"
-        )
-    if not sections:
-        raise FormatError("expected one section a tilt, found none; the mdoc is cut off")
-    without = [s for s in sections if s.sub_frame_name is None]
-    if without:
-        raise FormatError(
-            f"expected SubFramePath, the movie's name, in each of {len(sections)} sections, found none in "
-            f"{len(without)} (first: [{without[0].kind} = {without[0].index}]); this mdoc describes a stack of images "
-            f"({mdoc.get('ImageFile') or 'no ImageFile'}), import the mdoc that was saved with the movies"
-        )
-    flat = [s for s in sections if s.tilt_deg is None]
-    if flat:
-        raise FormatError(f"expected TiltAngle in every section, found none in [{flat[0].kind} = {flat[0].index}]")
-    return sections
+def _recorded(mdoc: Mdoc, folder: Path, chosen: ImportChoices) -> tuple[_Recorded, tuple[str, ...]]:
+    sections = tilt_sections(mdoc)
+    found, missing_notes = locate_movies(sections, folder, skip_missing=chosen.skip_missing)
+    kept = [index for index, path in enumerate(found) if path is not None]
+    paths = [path for path in found if path is not None]
+    sources, movie_notes = open_movies([sections[i] for i in kept], paths, chosen.eer)
+    return _Recorded(sections, tuple(kept), tuple(paths), tuple(sources)), (*missing_notes, *movie_notes)
 
 
-def _locate(sections: Sequence[MdocSection], folder: Path) -> list[Path]:
-    """Where the movies are, by the last component of SubFramePath."""
-    names = [s.sub_frame_name or "" for s in sections]
-    shared = [name for name, count in Counter(names).items() if count > 1]
-    if shared:
-        raise FormatError(
-            f"expected one movie a tilt, found {len(shared)} named by more than one tilt ({_few(shared)}); "
-            "correct SubFramePath in the mdoc"
-        )
-    found = [next((p for sub in _SUBFOLDERS if (p := folder / sub / name).is_file()), None) for name in names]
-    missing = [name for name, path in zip(names, found, strict=True) if path is None]
-    if missing:
-        raise InputMissingError(
-            f"expected {len(names)} movies in {folder} (or its frames folder), {len(missing)} are not there: "
-            f"{_few(missing)}; say where they are (movie_folder, --frames) or take the tilts out of the mdoc"
-        )
-    return [path for path in found if path is not None]
-
-
-def _open_movies(sections: Sequence[MdocSection], paths: Sequence[Path]) -> tuple[list[ArraySource], tuple[str, ...]]:
-    sources = [open_movie(p, expected_frames=s.n_sub_frames) for s, p in zip(sections, paths, strict=True)]
-    sizes = Counter(tuple(source.shape[1:]) for source in sources)
-    if len(sizes) > 1:
-        usual = sizes.most_common(1)[0][0]
-        odd = next(p for p, source in zip(paths, sources, strict=True) if tuple(source.shape[1:]) != usual)
-        raise FormatError(
-            f"expected frames of one size (y, x), found {dict(sizes)}; {odd.name} differs, take it out of the mdoc"
-        )
-    longer = [
-        p.name
-        for s, p, source in zip(sections, paths, sources, strict=True)
-        if s.n_sub_frames is not None and source.shape[0] > s.n_sub_frames
-    ]
-    notes = () if not longer else (f"{len(longer)} movies hold more frames than NumSubFrames says: {_few(longer)}.",)
-    return sources, notes
+def _no_gain(recorded: _Recorded) -> tuple[str, ...]:
+    named = {movie.header.gain_name for movie in recorded.eer_movies} - {None}
+    hint = f" The EER files name {few(sorted(map(str, named)))}." if named else ""
+    return (f"No gain reference was given; frames are taken as already corrected.{hint}",)
 
 
 def _voltage(mdoc: Mdoc, sections: Sequence[MdocSection], given: float | None) -> tuple[float, tuple[str, ...]]:
@@ -229,88 +204,48 @@ def _voltage(mdoc: Mdoc, sections: Sequence[MdocSection], given: float | None) -
     return _DEFAULT_VOLTAGE_KV, (f"The mdoc holds no voltage; {_DEFAULT_VOLTAGE_KV:g} kV was taken.",)
 
 
-def _pixel_size(
-    mdoc: Mdoc, sections: Sequence[MdocSection], sources: Sequence[ArraySource], given: float | None
-) -> tuple[float, tuple[str, ...]]:
+def _pixel_size(mdoc: Mdoc, recorded: _Recorded, given: float | None) -> tuple[float, tuple[str, ...]]:
     """Agree on the pixel size; every section and every movie's header has its say."""
-    values = (mdoc.pixel_spacing_angstrom, *(s.pixel_spacing_angstrom for s in sections))
-    height, width = sources[0].shape[1:]
+    values = (mdoc.pixel_spacing_angstrom, *(s.pixel_spacing_angstrom for s in recorded.sections))
+    height, width = recorded.sources[0].shape[1:]
+    nominal = {movie.header.pixel_size_angstrom for movie in recorded.eer_movies}
     return frame_pixel_size(
         sorted({value for value in values if value is not None}),
         mdoc.image_size_xy,
         (height, width),
-        headers=sorted({s.voxel_size_angstrom_xyz[0] for s in sources if isinstance(s, MrcFile)}),
+        headers=sorted({s.voxel_size_angstrom_xyz[0] for s in recorded.sources if isinstance(s, MrcFile)}),
         given=given,
+        nominal=next(iter(nominal)) if len(nominal) == 1 else None,
     )
 
 
-def _gain(
-    gain_path: str | os.PathLike[str] | None, frames: ArraySource, sections: Sequence[MdocSection]
-) -> tuple[ArraySource | None, tuple[str, ...]]:
-    if gain_path is None:
-        return None, ("No gain reference was given; frames are taken as already corrected.",)
-    gain = open_gain(gain_path)
-    shape = tuple(frames.shape[1:])
-    if gain.shape != shape:
-        hint = "give the gain reference of these movies"
-        if gain.shape == shape[::-1]:
-            hint = "it would fit transposed: rotate it by 90 degrees into the frames' orientation"
-        raise FormatError(
-            f"{gain_path}: expected a gain reference of {shape} (y, x) like the frames, found {gain.shape}; {hint}"
-        )
-    turned = {value for s in sections if (value := s.get("RotationAndFlip")) not in {None, "0"}}
-    if not turned:
-        return gain, ()
-    said = ", ".join(sorted(map(str, turned)))
-    return gain, (f"RotationAndFlip is {said}; that the gain is turned like the frames was checked by size only.",)
-
-
-def _defect_names(sections: Sequence[MdocSection]) -> list[str]:
-    named = (name for s in sections if (name := s.get("DefectFile")))
-    return sorted({re.split(r"[\\/]", name)[-1] for name in named})
-
-
-def _find_defect_list(names: Sequence[str], folders: Sequence[Path]) -> Path | None:
-    places = (folder / sub / name for folder in folders for sub in _SUBFOLDERS for name in names)
-    return next((place for place in places if place.is_file()), None)
-
-
-def _defects(
-    sections: Sequence[MdocSection], folders: Sequence[Path], frames: ArraySource
-) -> tuple[NDArray[np.intp] | None, tuple[str, ...]]:
-    """Pixels of the list that the mdoc names; it is a help only, so that its absence is no error."""
-    names = _defect_names(sections)
-    if not names:
-        return None, ()
-    path = _find_defect_list(names, folders)
-    if path is None:
-        return None, (f"The list of the camera's defects, {_few(names)}, is not beside the movies; it was not used.",)
-    defects = read_defects(path)
-    if defects.camera_shape_yx != tuple(frames.shape[1:]):
-        camera, shape = defects.camera_shape_yx, tuple(frames.shape[1:])
-        return None, (f"{path.name} lists defects of a camera of {camera} (y, x), the frames are {shape}: not used.",)
-    return defects.pixels_yx, ()
-
-
 def _movies(
-    sections: Sequence[MdocSection], paths: Sequence[Path], sources: Sequence[ArraySource], dose_per_tilt: float | None
+    recorded: _Recorded, dose_per_tilt: float | None, chosen: ImportChoices
 ) -> tuple[tuple[Movie, ...], tuple[str, ...]]:
-    """One movie a section, ascending tilt, earlier exposure first among equals; and notes."""
+    """One movie a section, ascending tilt, earlier exposure first among equals; and notes.
+
+    Tilts that are skipped count in the dose of those after them.
+    """
+    sections = recorded.sections
     order, order_notes = acquisition_order(sections)
-    dose, dose_notes = doses(sections, dose_per_tilt)
+    dose, dose_notes = doses(sections, dose_per_tilt, _counted_doses(recorded))
     replaced = dose_per_tilt is not None and bool(dose_notes)
     before, before_notes = doses_before(sections, dose, order, trust_prior=not replaced)
+    rank = {index: rank for rank, index in enumerate(sorted(recorded.kept, key=lambda i: order[i]))}
+    frames, frame_notes = series_frames(recorded.sections, recorded.kept, recorded.sources, dose, chosen.eer)
+    sign = -1 if chosen.invert_tilts else 1
     movies = [
         Movie(
-            name=paths[i].name,
-            frames_tyx=sources[i],
-            nominal_tilt_deg=section.tilt_deg if section.tilt_deg is not None else 0.0,
-            acquisition_order=order[i],
+            name=path.name,
+            frames_tyx=source,
+            nominal_tilt_deg=sign * (section.tilt_deg or 0.0) + 0.0,
+            acquisition_order=rank[i],
             dose_e_per_angstrom2=dose[i],
             dose_before_e_per_angstrom2=before[i],
+            frame_dose_e_per_angstrom2=frame_dose,
             nominal_defocus_angstrom=section.target_defocus_angstrom,
             acquired_at=None if section.acquired_at is None else section.acquired_at.isoformat(),
-            exposure_time_s=section.number("ExposureTime"),
+            exposure_time_s=_exposure_s(section, source),
             lens_defocus_angstrom=section.defocus_angstrom,
             image_shift_xy_angstrom=_two_angstrom(section, "ImageShift"),
             stage_position_angstrom_xyz=(
@@ -318,10 +253,26 @@ def _movies(
                 _ANGSTROM_PER_UM * (section.number("StageZ") or 0.0),
             ),
         )
-        for i, section in enumerate(sections)
+        for i, section, path, (source, frame_dose) in zip(
+            recorded.kept, recorded.kept_sections, recorded.paths, frames, strict=True
+        )
     ]
     movies.sort(key=lambda movie: (movie.nominal_tilt_deg, movie.acquisition_order))
-    return tuple(movies), (*order_notes, *dose_notes, *before_notes, *_tilt_notes(movies))
+    signs = ("Every tilt angle was taken with the other sign.",) if chosen.invert_tilts else doubtful_signs(sections)
+    notes = (*order_notes, *dose_notes, *before_notes, *frame_notes, *signs, *_tilt_notes(movies, sections))
+    return tuple(movies), notes
+
+
+def _counted_doses(recorded: _Recorded) -> list[float | None]:
+    """What the camera of EER movies counted at each tilt."""
+    by_section = dict(zip(recorded.kept, recorded.sources, strict=True))
+    sources = [by_section.get(i) for i in range(len(recorded.sections))]
+    return [s.header.dose_e_per_angstrom2 if isinstance(s, EerMovie) else None for s in sources]
+
+
+def _exposure_s(section: MdocSection, source: ArraySource) -> float | None:
+    written = section.number("ExposureTime")
+    return source.header.exposure_time_s if written is None and isinstance(source, EerMovie) else written
 
 
 def _two_angstrom(section: MdocSection, key: str) -> tuple[float, float]:
@@ -330,16 +281,14 @@ def _two_angstrom(section: MdocSection, key: str) -> tuple[float, float]:
     return (_ANGSTROM_PER_UM * numbers[0], _ANGSTROM_PER_UM * numbers[1]) if len(numbers) >= 2 else (0.0, 0.0)
 
 
-def _tilt_notes(movies: Sequence[Movie]) -> tuple[str, ...]:
+def _tilt_notes(movies: Sequence[Movie], sections: Sequence[MdocSection]) -> tuple[str, ...]:
     if len(movies) == 1:
-        return ("The series holds one tilt only; it cannot be reconstructed.",)
+        is_one_movies_own = len(sections) == 1 and sections[0].kind == "FrameSet"
+        hint = " This is the mdoc of one movie; import that of the whole series." if is_one_movies_own else ""
+        return (f"The series holds one tilt only; it cannot be reconstructed.{hint}",)
     twice = [
         f"{b.nominal_tilt_deg:g}"
         for a, b in pairwise(movies)
         if b.nominal_tilt_deg - a.nominal_tilt_deg < _SAME_TILT_DEG
     ]
-    return () if not twice else (f"Tilts recorded more than once, all kept: {_few(twice)} degrees.",)
-
-
-def _few(names: Sequence[str], n: int = 3) -> str:
-    return ", ".join(names[:n]) + (", …" if len(names) > n else "")
+    return () if not twice else (f"Tilts recorded more than once, all kept: {few(twice)} degrees.",)

@@ -15,11 +15,12 @@ from tomoset.structures import is_local_file
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import keep_structure, load_structures
 from tomoset.workflow.plan import planned_runs
-from tomoset.workflow.raw_files import MovieOptions, RawPointer, read_pointed, write_pointer
+from tomoset.workflow.raw_files import GainUse, MovieOptions, RawPointer, read_pointed, write_pointer
 from tomoset.workflow.recipe import ObjectSpec, Recipe, load_recipe, read_recipe, read_recipe_file, recipe_text
 from tomoset.workflow.steps import NOUNS
 
 __all__ = [
+    "GainUse",
     "MovieOptions",
     "create_imported_project",
     "create_simulated_project",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 
+_NAMED_RUNS = 6
 _Looks = TypeVar("_Looks", ObjectSpec, Component)
 _Holder = TypeVar("_Holder", SpecimenParams, LiposomeParams, CellParams)
 
@@ -76,7 +78,7 @@ def create_imported_project(
     -------
     layout : ProjectLayout
     notes : tuple of str
-        Fallbacks the import had to take.
+        Fallbacks the import had to take, each with the runs that it is about.
 
     Raises
     ------
@@ -93,7 +95,7 @@ def create_imported_project(
         raise InputMissingError(f"--movies: expected SerialEM mdoc files, found none that match {pattern!r}")
     recipe = _import_recipe(root, recipe_name, overrides)
     layout = ProjectLayout(_new_root(root))
-    notes: list[str] = []
+    notes: dict[str, list[str]] = {}
     with atomic_path(layout.root) as temporary:
         made = ProjectLayout(temporary)
         _write_skeleton(made, recipe, Path(recipe_name).parent)
@@ -104,9 +106,17 @@ def create_imported_project(
                     f"two mdoc files would both become run {movies.run} ({mdoc.name} is the second); rename one"
                 )
             # Relative to where the project will be, so that project and movies can move together.
-            write_pointer(made.raw_run(movies.run), RawPointer.of(mdoc, options), layout.raw_run(movies.run))
-            notes += [f"{movies.run}: {note}" for note in movies.notes]
-    return layout, tuple(notes)
+            pointer = RawPointer.of(mdoc, options)
+            write_pointer(made.raw_run(movies.run), pointer, layout.raw_run(movies.run), notes=movies.notes)
+            for note in movies.notes:
+                notes.setdefault(note, []).append(movies.run)
+    return layout, tuple(f"{_named(runs, len(mdocs))}: {note}" for note, runs in notes.items())
+
+
+def _named(runs: list[str], n_all: int) -> str:
+    if len(runs) == n_all > 1:
+        return f"all {n_all} runs"
+    return ", ".join(runs[:_NAMED_RUNS]) + (f" and {len(runs) - _NAMED_RUNS} more" if len(runs) > _NAMED_RUNS else "")
 
 
 def open_project(root: Path) -> tuple[ProjectLayout, Recipe]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,18 @@ from numpy.typing import NDArray
 from tomoset.errors import InputMissingError
 from tomoset.formats.atomic import atomic_path, write_json_atomic
 from tomoset.formats.defects import write_defects
+from tomoset.formats.eer import EerGrouping
+from tomoset.formats.gain_reference import GainChoices, GainUse
 from tomoset.formats.json_documents import read_json, understood
 from tomoset.formats.mdoc import write_mdoc
 from tomoset.formats.movies import write_gain, write_mrc_movie, write_tiff_movie
 from tomoset.formats.serialem_export import CountStatistics, ScopeSettings, movie_set_mdoc
-from tomoset.formats.serialem_import import defect_list_path, movie_paths, read_movie_set
+from tomoset.formats.serialem_files import defect_list_path, movie_paths
+from tomoset.formats.serialem_import import ImportChoices, read_movie_set
 from tomoset.model import Movie, MovieSet, Progress, Resources
 
 __all__ = [
+    "GainUse",
     "MovieOptions",
     "RawPointer",
     "raw_file_list",
@@ -44,6 +49,17 @@ class MovieOptions:
     gain, frames : Path or None
         Gain reference; folder of the movies.
     pixel_size_angstrom, voltage_kv, dose_per_tilt_e_per_angstrom2, tilt_axis_deg : float or None
+    gain_orientation : int or None
+        SerialEM's code 0 to 7; None to conclude it from the files.
+    gain_use : {"auto", "multiply", "divide"}
+    eer_dose_per_group_e_per_angstrom2 : float
+        Aim for the sums of an EER movie's raw frames.
+    eer_frames_per_group : int or None
+        Raw frames in such a sum; replaces the dose.
+    skip_missing : bool
+        Go on without the tilts whose movies are not there.
+    invert_tilts : bool
+        Take every tilt angle with the other sign.
     """
 
     gain: Path | None = None
@@ -52,6 +68,31 @@ class MovieOptions:
     voltage_kv: float | None = None
     dose_per_tilt_e_per_angstrom2: float | None = None
     tilt_axis_deg: float | None = None
+    gain_orientation: int | None = None
+    gain_use: GainUse = "auto"
+    eer_dose_per_group_e_per_angstrom2: float = 0.5
+    eer_frames_per_group: int | None = None
+    skip_missing: bool = False
+    invert_tilts: bool = False
+
+    @property
+    def choices(self) -> ImportChoices:
+        """What no file says.
+
+        Raises
+        ------
+        ParameterError
+            If one is out of range.
+        """
+        return ImportChoices(
+            gain=GainChoices(orientation=self.gain_orientation, use=self.gain_use),
+            eer=EerGrouping(
+                dose_per_group_e_per_angstrom2=self.eer_dose_per_group_e_per_angstrom2,
+                frames_per_group=self.eer_frames_per_group,
+            ),
+            skip_missing=self.skip_missing,
+            invert_tilts=self.invert_tilts,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,16 +179,21 @@ def read_pointed(pointer: RawPointer) -> MovieSet:
         voltage_kv=options.voltage_kv,
         dose_per_tilt=options.dose_per_tilt_e_per_angstrom2,
         tilt_axis_deg=options.tilt_axis_deg,
+        choices=options.choices,
     )
 
 
-def write_pointer(folder: Path, pointer: RawPointer, final_folder: Path) -> Path:
-    """Write a pointer into ``folder``, its paths relative to where that folder will be in the end."""
-    document = {
+def write_pointer(folder: Path, pointer: RawPointer, final_folder: Path, *, notes: Sequence[str] = ()) -> Path:
+    """Write a pointer into ``folder``, its paths relative to where that folder will be in the end.
+
+    The notes of the import are kept beside it, for people.
+    """
+    document: dict[str, object] = {
         key: os.path.relpath(value, final_folder) if isinstance(value, Path) else value
-        for key, value in {"mdoc": pointer.mdoc, **_fields(pointer.options)}.items()
-        if value is not None
+        for key, value in {"mdoc": pointer.mdoc, **_said(pointer.options)}.items()
     }
+    if notes:
+        document["notes"] = list(notes)
     folder.mkdir(parents=True, exist_ok=True)
     return write_json_atomic(folder / _POINTER, document)
 
@@ -155,7 +201,8 @@ def write_pointer(folder: Path, pointer: RawPointer, final_folder: Path) -> Path
 def raw_file_list(folder: Path) -> list[Path]:
     """Every file that a run's raw data consist of: pointer, mdoc, gain, list of defects, movies."""
     pointer = _pointer_of(folder)
-    files = [pointer.mdoc, *movie_paths(pointer.mdoc, movie_folder=pointer.options.frames)]
+    options = pointer.options
+    files = [pointer.mdoc, *movie_paths(pointer.mdoc, movie_folder=options.frames, skip_missing=options.skip_missing)]
     defects = defect_list_path(pointer.mdoc, movie_folder=pointer.options.frames)
     for extra in (pointer.options.gain, defects, folder / _POINTER):
         if extra is not None and extra.is_file():
@@ -172,6 +219,7 @@ def _pointer_of(folder: Path) -> RawPointer:
                 key: _absolute(folder / document.pop(key)) for key in ("mdoc", "gain", "frames") if key in document
             }
             mdoc = paths.pop("mdoc")
+            document.pop("notes", None)
             return RawPointer(mdoc=mdoc, options=MovieOptions(**paths, **document))
     mdocs = sorted(folder.glob("*.mdoc"))
     if len(mdocs) != 1:
@@ -185,5 +233,8 @@ def _absolute(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _fields(options: MovieOptions) -> dict[str, Path | float | None]:
-    return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+def _said(options: MovieOptions) -> dict[str, Any]:
+    """Options that are not left at their defaults."""
+    usual = MovieOptions()
+    values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    return {name: value for name, value in values.items() if value != getattr(usual, name)}
