@@ -1,6 +1,7 @@
 """Bundle adjustment of tracks: planted geometries, gauges, outliers, missing data, predicted errors."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tomoset.alignment.track_bundle import TrackSolution, solve_tracks
 from tomoset.alignment.track_equations import ViewNumbers, moved, predict, track_derivatives
 from tomoset.alignment.track_model import Freedom, TrackParams, free_numbers
 from tomoset.errors import AlignmentError, ParameterError
+from tomoset.formats.imod_tracks import read_residuals
 from tomoset.geometry import TiltGeometry
 
 Floats = NDArray[np.float64]
@@ -248,3 +250,16 @@ def test_what_cannot_be_solved_is_refused_in_one_paragraph() -> None:
         TrackParams(tilt=Freedom(kind="common"))
     with pytest.raises(ParameterError, match="positive prior"):
         Freedom(kind="view", prior=0.0)
+
+
+def test_tracks_of_real_beads_are_explained_as_well_as_by_imod(shared_data: Path) -> None:
+    folder = shared_data / "imod" / "BB"
+    positions, imod = read_residuals(folder / "BBa_simple-align.resid", 61)
+    start = TiltGeometry(
+        y_tilt_deg=65.0 - 2.0 * np.arange(61), z_rot_deg=np.full(61, -11.0), shift_xy_angstrom=np.zeros((61, 2))
+    )
+    params = TrackParams(axis=VIEW, magnification=VIEW, tilt=Freedom(kind="smooth", every=5), loss="squares")
+    solution = solve_tracks(positions - 256.5, start, params)
+    assert solution.mean_residual_angstrom < 1.02 * np.nanmean(np.linalg.norm(imod, axis=-1))
+    tilts = np.loadtxt(folder / "BBa_simple-align.tlt")
+    assert np.std(solution.geometry.y_tilt_deg - tilts) < 0.1

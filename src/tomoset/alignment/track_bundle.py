@@ -280,6 +280,7 @@ def _search(problem: _Problem, state: _State, steps: int) -> tuple[_State, int, 
         state, damping = trial, (damping / 10 if damping > 1e-9 else 0.0)
         if gain < _SMALL and np.all(settled):
             last = _step(problem, state, noise, 0.0)  # without damping, which loosens the gauges
+            last = _step(problem, last, noise, 0.0)
             return last if problem.cost(last, noise) < problem.cost(state, noise) + _SMALL else state, step + 1, True
     return state, steps, False
 
@@ -289,9 +290,10 @@ def _step(problem: _Problem, state: _State, noise: TrackNoise, damping: float) -
     by_view, by_marker = track_derivatives(state.views, state.positions, free.columns, free.width)
     normal = normal_equations(by_view, by_marker, state.residual, noise.information, free, damping)
     rows, values = _gauge(problem, state)
-    strength = _GAUGE * _scale(normal.matrix, rows)
-    matrix = normal.matrix + free.precision + (rows.T * strength) @ rows
-    right = normal.right - free.precision @ state.numbers - rows.T @ (strength * values)
+    scale = _scale(normal.matrix, rows)
+    # Damping alone would let a step wander along what the data do not show.
+    matrix = normal.matrix + free.precision + (rows.T * scale * (_GAUGE + 1e6 * damping)) @ rows
+    right = normal.right - free.precision @ state.numbers - rows.T @ (scale * _GAUGE * values)
     change = _solve(matrix, right)
     return problem.state(state.numbers + change, state.positions + normal.marker_steps(change))
 
