@@ -12,6 +12,7 @@ from tomoset.curation.verdicts import (
     alignment_error_angstrom,
     apply_verdict,
     methods_text,
+    overruled,
     suggest,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "find_masks",
     "measure",
     "methods_text",
+    "overruled",
     "replay",
     "suggest",
 ]

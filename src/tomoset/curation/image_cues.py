@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoset.curation.obstacles import at_pixels
 from tomoset.curation.views import View, block_mean, read_view
 from tomoset.model import TiltSeries
 
@@ -73,15 +74,9 @@ def image_cues(series: TiltSeries, trusted: Mask, tilt_deg: Floats) -> ImageCues
     return ImageCues(mean_over_deviation=ratio, fine_power=power, fine_error=error, likeness=likeness)
 
 
-def _fine(mask_yx: Mask, shape_yx: tuple[int, ...]) -> Mask:
-    """A coarse mask on an image's pixels."""
-    rows, columns = (np.arange(n) * m // n for n, m in zip(shape_yx, mask_yx.shape, strict=True))
-    return np.asarray(mask_yx[rows[:, None], columns[None]])
-
-
 def _mean_over_deviation(view: View, mask: Mask | None) -> float:
     image = view.image_yx.astype(np.float64)
-    seen = image if mask is None else image[~_fine(mask, image.shape)]
+    seen = image if mask is None else image[~at_pixels(mask, image.shape)]
     return float(seen.mean() / max(float(seen.std()), 1e-12))
 
 
@@ -89,7 +84,7 @@ def _mask_filled(view: View, mask: Mask | None) -> View:
     """The view with the mean of what is seen in place of what is masked."""
     if mask is None or not mask.any():
         return view
-    hidden = _fine(mask, view.image_yx.shape)
+    hidden = at_pixels(mask, view.image_yx.shape)
 
     def fill(image: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
         return None if image is None else np.where(hidden, image[~hidden].mean(), image).astype(np.float32)

@@ -1,6 +1,7 @@
 """What hides the specimen in one view: grid bars, carbon film, crystals and drops, gold beads."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from tomoset.curation.mask_params import MaskParams
 from tomoset.curation.views import View, block_mean
 
-__all__ = ["coarse_mean", "mask_shape_yx", "obstacle_mask"]
+__all__ = ["at_pixels", "coarse_mean", "mask_shape_yx", "obstacle_mask"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,6 +37,12 @@ def coarse_mean(image_yx: NDArray[np.floating], shape_yx: tuple[int, int]) -> Fl
         widths = np.diff(first, append=image_yx.shape[axis])
         sums = np.add.reduceat(sums, first, axis=axis) / (widths[:, None] if axis == 0 else widths[None])
     return sums
+
+
+def at_pixels(coarse_yx: NDArray[Any], shape_yx: tuple[int, ...]) -> NDArray[Any]:
+    """Values of a coarse grid at the pixels of an image of the same field."""
+    rows, columns = (np.arange(n) * m // n for n, m in zip(shape_yx, coarse_yx.shape, strict=True))
+    return coarse_yx[rows[:, None], columns[None]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +78,7 @@ def obstacle_mask(view: View, shape_yx: tuple[int, int], params: MaskParams) -> 
     pixel = view.pixel_size_angstrom * view.image_yx.shape[1] / shape_yx[1]
     coarse = _Coarse(counts, _texture(view, shape_yx), pixel, params)
     opaque = _opaque(coarse, level)
-    mask = opaque | _gold(view, shape_yx, params)
+    mask = opaque | _gold(view, counts, params)
     return mask | _regions(coarse, mask)
 
 
@@ -190,20 +197,16 @@ def _is_specimen(inside: Mask, outside: Mask, coarse: _Coarse) -> bool:
     return bool(coarse.texture_yx[inside].mean() > coarse.params.texture_max * open_ice)
 
 
-def _gold(view: View, shape_yx: tuple[int, int], params: MaskParams) -> Mask:
+def _gold(view: View, counts_yx: Floats, params: MaskParams) -> Mask:
     """Compact discs far darker than what surrounds them."""
     from scipy.ndimage import binary_dilation, gaussian_filter, label, median_filter
 
-    pixel = view.pixel_size_angstrom
-    factor = max(1, int(4 * params.gold_diameter_max_angstrom / pixel) // 32)
-    coarse = block_mean(view.image_yx, min(factor, *view.image_yx.shape))
-    background = median_filter(
-        coarse, size=max(3, int(3 * params.gold_diameter_max_angstrom / pixel / factor) | 1), mode="nearest"
-    )
-    rows = np.minimum(np.arange(view.image_yx.shape[0]) // factor, coarse.shape[0] - 1)
-    columns = np.minimum(np.arange(view.image_yx.shape[1]) // factor, coarse.shape[1] - 1)
+    pixel, shape_yx = view.pixel_size_angstrom, counts_yx.shape
+    halved = block_mean(counts_yx.astype(np.float32), 2 if min(shape_yx) >= 8 else 1)
+    wide = 3 * params.gold_diameter_max_angstrom / pixel * halved.shape[1] / view.image_yx.shape[1]
+    background = median_filter(halved, size=max(3, int(wide) | 1), mode="nearest")
     floor = max(0.1 * float(np.median(background)), 1e-6)
-    relative = view.image_yx / np.maximum(background[rows[:, None], columns[None]], floor) - 1
+    relative = view.image_yx / np.maximum(at_pixels(background, view.image_yx.shape), floor) - 1
     smooth = gaussian_filter(relative, 12.0 / pixel, mode="nearest")
     scatter = 1.4826 * float(np.median(np.abs(smooth - np.median(smooth))))
     seeds = smooth < -max(params.gold_contrast_min, _GOLD_SIGMAS * scatter)
@@ -215,4 +218,4 @@ def _gold(view: View, shape_yx: tuple[int, int], params: MaskParams) -> Mask:
     chosen[np.unique(regions[seeds])] = True
     beads = (chosen & compact)[regions]
     beads = binary_dilation(beads, iterations=max(1, round(_GOLD_FRINGE_ANGSTROM / pixel)))
-    return coarse_mean(beads, shape_yx) > 0.25
+    return coarse_mean(beads, (shape_yx[0], shape_yx[1])) > 0.25

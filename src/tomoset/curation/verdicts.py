@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tomoset.curation.measurements import Measurements, TiltMeasurements
 from tomoset.curation.params import CurationParams
 from tomoset.curation.tilt_rules import faults
 from tomoset.errors import ParameterError
+from tomoset.geometry import TiltGeometry
 from tomoset.model import TiltSeries
 
 __all__ = [
@@ -19,6 +23,7 @@ __all__ = [
     "alignment_error_angstrom",
     "apply_verdict",
     "methods_text",
+    "overruled",
     "suggest",
 ]
 
@@ -165,8 +170,34 @@ def alignment_error_angstrom(diagnostics: dict[str, float]) -> float | None:
     return None
 
 
+def overruled(verdict: Verdict, by_people: Verdict | None, series: TiltSeries) -> Verdict:
+    """The rules' verdict with a person's word on every tilt that a person has judged; the tomogram's stays.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    by_people : Verdict or None
+    series : TiltSeries
+        What is judged: of an aligned one, a tilt without a place in the alignment cannot be used again.
+
+    Raises
+    ------
+    ParameterError
+        If the two are on different runs.
+    """
+    if by_people is None:
+        return verdict
+    if by_people.run != verdict.run:
+        raise ParameterError(f"expected people's verdict on {verdict.run}, found one on {by_people.run}")
+    without_place = {tilt.name for tilt in series.tilts if series.geometry is not None and not tilt.use}
+    said = {tilt.name: tilt for tilt in by_people.tilts if not (tilt.use and tilt.name in without_place)}
+    return replace(verdict, tilts=tuple(said.get(tilt.name, tilt) for tilt in verdict.tilts))
+
+
 def apply_verdict(series: TiltSeries, verdict: Verdict) -> TiltSeries:
     """Return the series with ``use`` and ``reason`` of the judged tilts; every tilt keeps its row.
+
+    Where there is an alignment, a tilt that is no longer used gets its nominal angle back and no shift.
 
     Raises
     ------
@@ -179,9 +210,26 @@ def apply_verdict(series: TiltSeries, verdict: Verdict) -> TiltSeries:
     unknown = judged.keys() - {tilt.name for tilt in series.tilts}
     if unknown:
         raise ParameterError(f"{series.run}: the verdict names tilts it does not have: {', '.join(sorted(unknown))}")
-    return series.with_tilts(
+    tilts = tuple(
         replace(tilt, use=judged[tilt.name].use, reason=judged[tilt.name].reason) if tilt.name in judged else tilt
         for tilt in series.tilts
+    )
+    dropped = np.array([before.use and not after.use for before, after in zip(series.tilts, tilts, strict=True)])
+    return replace(series, tilts=tilts, geometry=_nominal_rows(series, dropped))
+
+
+def _nominal_rows(series: TiltSeries, dropped: NDArray[np.bool_]) -> TiltGeometry | None:
+    """The alignment with the nominal angle and no shift in the rows of tilts that are no longer used."""
+    old = series.geometry
+    if old is None or not dropped.any():
+        return old
+    field = None if old.field_xy_angstrom is None else np.where(dropped[:, None, None], 0.0, old.field_xy_angstrom)
+    return replace(
+        old,
+        y_tilt_deg=np.where(dropped, series.nominal_tilt_deg, old.y_tilt_deg),
+        shift_xy_angstrom=np.where(dropped[:, None], 0.0, old.shift_xy_angstrom),
+        magnification=None if old.magnification is None else np.where(dropped, 1.0, old.magnification),
+        field_xy_angstrom=field,
     )
 
 

@@ -5,12 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from tomoset.curation import Measurements, Verdict
+from tomoset.curation import CurationLog, Measurements, Verdict
 from tomoset.formats.atomic import write_json_atomic
 from tomoset.formats.json_documents import read_json, understood
 from tomoset.workflow.layout import ProjectLayout
 
-__all__ = ["Suggestion", "load_suggestion", "save_curation"]
+__all__ = ["Suggestion", "load_suggestion", "people_on_tilts", "save_curation", "words_on_tilts"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +50,19 @@ def load_suggestion(layout: ProjectLayout, run: str) -> Suggestion | None:
     document = read_json(path)
     with understood(path):
         return Suggestion(verdict=document["suggestion"]["verdict"], reason=document["suggestion"]["reason"])
+
+
+def people_on_tilts(layout: ProjectLayout, run: str) -> Verdict | None:
+    """What people said of single tilts of a run; None where nobody did."""
+    if not layout.curation_log.is_file():
+        return None
+    said = [verdict for verdict in CurationLog(layout.curation_log).current_verdicts() if verdict.run == run]
+    return said[0] if said and said[0].tilts else None
+
+
+def words_on_tilts(layout: ProjectLayout, run: str) -> dict[str, str]:
+    """The same as an input of a step: what people say of a tilt changes what is made of the series."""
+    said = people_on_tilts(layout, run)
+    if said is None:
+        return {}
+    return {f"tilt {tilt.name}": "use" if tilt.use else f"exclude: {tilt.reason}" for tilt in said.tilts}

@@ -66,7 +66,7 @@ def _plan_run(layout: ProjectLayout, recipe: Recipe, run: str, steps: tuple[Step
     inputs = _first_inputs(layout, recipe, run, steps[0])
     upstream_todo = False
     for step in steps:
-        params = step.params(recipe)
+        params, inputs = step.params(recipe), inputs | step.said(layout, run)
         key = content_key(step.name, step.version, params, inputs)
         record = read_record(layout, step.name, run)
         done = not upstream_todo and is_complete(layout, record, key)

@@ -1,20 +1,24 @@
-"""Tilt series on disk: image stacks as MRC, everything else as JSON, one document per stage."""
+"""Tilt series on disk: image stacks as MRC, masks as NPZ, everything else as JSON, one document per stage."""
 
 import dataclasses
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tomoset.errors import InputMissingError
+from tomoset.errors import FormatError, InputMissingError
 from tomoset.formats import mrc
-from tomoset.formats.atomic import write_json_atomic
+from tomoset.formats.atomic import atomic_path, write_json_atomic
 from tomoset.formats.geometry_json import geometry_from_json, geometry_to_json
 from tomoset.formats.json_documents import read_json, understood
 from tomoset.model import ArraySource, CtfEstimate, MotionTrack, Optics, Tilt, TiltSeries
 
-__all__ = ["load_series", "save_images", "save_series"]
+__all__ = ["load_series", "save_images", "save_masks", "save_series"]
 
+_MASKS = "masks.npz"
 _STACKS = {"images_nyx": "", "odd_nyx": "_odd", "even_nyx": "_even", "dose_weighted_nyx": "_dose_weighted"}
 
 
@@ -30,8 +34,33 @@ def save_images(folder: Path, series: TiltSeries) -> list[Path]:
     return written
 
 
+def save_masks(folder: Path, series: TiltSeries) -> list[Path]:
+    """Write the masks of a series, where it has any; returns the file."""
+    if series.masks_nyx is None:
+        return []
+    with atomic_path(folder / _MASKS) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, masks_nyx=series.masks_nyx)
+    return [folder / _MASKS]
+
+
+def _load_masks(path: Path, n_tilts: int) -> NDArray[np.bool_]:
+    """Masks of a series whose document says that it has some."""
+    if not path.is_file():
+        raise InputMissingError(f"expected {path.name} in {path.parent}; run the step `ctf` again")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            masks = np.asarray(arrays["masks_nyx"], dtype=np.bool_)
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise FormatError(
+            f"{path.name}: expected the masks of a tilt series, found {error}; run `ctf` again"
+        ) from error
+    if masks.ndim != 3 or masks.shape[0] != n_tilts:
+        raise FormatError(f"{path.name}: expected masks of {n_tilts} tilts, found {masks.shape}; run `ctf` again")
+    return masks
+
+
 def save_series(path: Path, series: TiltSeries) -> Path:
-    """Write everything but the images of a series as one JSON document."""
+    """Write everything but the images and masks of a series as one JSON document."""
     document = {
         "run": series.run,
         "pixel_size_angstrom": series.pixel_size_angstrom,
@@ -39,6 +68,7 @@ def save_series(path: Path, series: TiltSeries) -> Path:
         "optics": dataclasses.asdict(series.optics),
         "defocus_hand": series.defocus_hand,
         "diagnostics": series.diagnostics,
+        "masks": None if series.masks_nyx is None else _MASKS,
         "geometry": None if series.geometry is None else geometry_to_json(series.geometry),
         "tilts": [_tilt_to_json(tilt) for tilt in series.tilts],
     }
@@ -79,6 +109,7 @@ def load_series(folder: Path, document_name: str) -> TiltSeries:
             geometry=None if geometry is None else geometry_from_json(geometry),
             defocus_hand=document["defocus_hand"],
             diagnostics=document["diagnostics"],
+            masks_nyx=_load_masks(folder / _MASKS, len(document["tilts"])) if document.get("masks") else None,
             **stacks,
         )
 

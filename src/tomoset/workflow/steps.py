@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen, structures
-from tomoset.model import Progress, Resources, stream
+from tomoset.model import Progress, Resources, TiltSeries, stream
 from tomoset.release import write_aretomo_alignment, write_imod_alignment
 from tomoset.workflow import label_files, raw_files, tomogram_files
-from tomoset.workflow.curation_files import save_curation
+from tomoset.workflow.curation_files import people_on_tilts, save_curation, words_on_tilts
 from tomoset.workflow.keys import raw_fingerprint
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import simulated_structures, templates
 from tomoset.workflow.recipe import ObjectSpec, Recipe
-from tomoset.workflow.series_files import load_series, save_images, save_series
+from tomoset.workflow.series_files import load_series, save_images, save_masks, save_series
 from tomoset.workflow.truth_files import save_truth
 from tomoset.workflow.truth_flags import save_truth_flags, truth_flags
 from tomoset.workflow.truth_masks import field_grid, save_truth_masks
@@ -33,6 +33,10 @@ class StepContext:
     progress: Progress
 
 
+def _nothing_said(_layout: ProjectLayout, _run: str) -> dict[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One stage as the workflow sees it.
@@ -49,6 +53,8 @@ class Step:
         ``recipe -> what changes the answer``.
     execute : callable
         Does the work and returns the files and folders it wrote.
+    said : callable
+        ``layout, run -> what people have said`` that the answer depends on, as inputs.
     """
 
     name: str
@@ -56,6 +62,7 @@ class Step:
     version: str
     params: Callable[[Recipe], Any]
     execute: Callable[[StepContext], list[Path]]
+    said: Callable[[ProjectLayout, str], dict[str, str]] = _nothing_said
 
 
 def _simulate(context: StepContext) -> list[Path]:
@@ -112,17 +119,28 @@ def _motion(context: StepContext) -> list[Path]:
 def _ctf(context: StepContext) -> list[Path]:
     folder = context.layout.series(context.run)
     series = load_series(folder, "motion.json")
+    series = curation.find_masks(
+        series, context.recipe.curation.masks, resources=context.resources, progress=context.progress
+    )
     estimated = ctf.estimate_ctf(series, context.recipe.ctf, resources=context.resources, progress=context.progress)
-    return [save_series(folder / "ctf.json", estimated)]
+    estimated = replace(estimated, masks_nyx=series.masks_nyx)
+    return [*save_masks(folder, estimated), save_series(folder / "ctf.json", estimated)]
+
+
+def _judged(context: StepContext, series: TiltSeries) -> TiltSeries:
+    """The series without the tilts that the rules find bad; a person's word on a tilt overrules them."""
+    verdict = curation.suggest(curation.measure(series), context.recipe.curation)
+    verdict = curation.overruled(verdict, people_on_tilts(context.layout, context.run), series)
+    return curation.apply_verdict(series, verdict)
 
 
 def _align(context: StepContext) -> list[Path]:
     folder = context.layout.series(context.run)
     series = load_series(folder, "ctf.json")
     # Tilts that the rules find blocked, drifting or without CTF keep their row, but would only mislead the alignment.
-    verdict = curation.suggest(curation.measure(series), context.recipe.curation)
-    series = curation.apply_verdict(series, verdict)
+    series = _judged(context, series)
     aligned = alignment.align(series, context.recipe.alignment, resources=context.resources, progress=context.progress)
+    aligned = _judged(context, aligned)  # once more: now it shows which tilts jump away from their neighbours
     aln = write_aretomo_alignment(folder / f"{aligned.run}.aln", aligned)
     return [save_series(folder / "series.json", aligned), *write_imod_alignment(folder, aligned), aln]
 
@@ -141,6 +159,7 @@ def _curate(context: StepContext) -> list[Path]:
     tomogram = tomogram_files.load_tomogram(layout, run, context.recipe.reconstruction.voxel_size_angstrom)
     measurements = curation.measure(series, tomogram)
     verdict = curation.suggest(measurements, context.recipe.curation)
+    verdict = curation.overruled(verdict, people_on_tilts(layout, run), series)
     return [save_curation(layout, run, measurements, verdict)]
 
 
@@ -195,13 +214,20 @@ STEPS = (
         execute=_simulate,
     ),
     Step(name="motion", noun="images", version=motion.STAGE_VERSION, params=lambda r: r.motion, execute=_motion),
-    Step(name="ctf", noun="defocus", version=ctf.STAGE_VERSION, params=lambda r: r.ctf, execute=_ctf),
+    Step(
+        name="ctf",
+        noun="defocus",
+        version=f"{ctf.STAGE_VERSION}.{curation.STAGE_VERSION}",
+        params=lambda r: {"ctf": r.ctf, "masks": r.curation.masks},
+        execute=_ctf,
+    ),
     Step(
         name="align",
         noun="tiltseries",
         version=f"{alignment.STAGE_VERSION}.{curation.STAGE_VERSION}",
         params=lambda r: {"alignment": r.alignment, "curation": r.curation},
         execute=_align,
+        said=words_on_tilts,
     ),
     Step(
         name="reconstruct",
