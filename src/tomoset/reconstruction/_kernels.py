@@ -1,29 +1,63 @@
 """Compiled loops of the reconstruction; imported only when a tomogram is made.
 
-The back-projection keeps the tilt axis (y) innermost: for fixed (z, x) every y of a block reads the same two rows with
-the same weights, so that the innermost loop is a plain multiply-add over contiguous memory. Indices are unsigned
-(negative-index wrap-around would keep LLVM from vectorising) and outputs, never sums, are divided between threads:
-the result does not depend on their number.
+The tilt axis (y) is innermost: for fixed (z, x) every y of a block reads the same two rows with the same weights, so
+that the innermost loop is a plain multiply-add over contiguous memory. The 64 y of a block are summed over all tilts
+in registers. A tile of 32 x 32 voxels (z, x) needs rows that fit the second-level cache together, and its
+table of rows and weights serves every block of y. Outputs, never sums, are divided between threads: the result does
+not depend on their number.
 """
 
 import math
 
 import numpy as np
 from numba import njit  # noqa: TID253
+from numba.core.errors import NumbaError  # noqa: TID253
 from numpy.typing import NDArray
 
-__all__ = ["ROWS_Y", "TILE_X", "back_project_general", "back_project_tile"]
+try:
+    from tomoset.reconstruction._lanes import LANES, prove, sum_entries, sum_pairs, turn
 
-# A block of 128 float32 is eight AVX-512 registers; four tilts a pass and tiles of 8 x keep all tilts' rows in L2.
-ROWS_Y = 128
-TILE_X = 8
-_TILTS_A_PASS = 4
+    prove()
+except (ImportError, AttributeError, NumbaError):  # a numba whose intrinsics are built in another way
+    from tomoset.reconstruction._sums import LANES, sum_entries, sum_pairs, turn
+
+__all__ = [
+    "ROWS_Y",
+    "TILE",
+    "add_back_projected",
+    "back_project_general",
+    "back_project_tile",
+    "project_blocks",
+    "project_volume",
+    "unpack_blocks",
+]
+
+ROWS_Y = LANES
+TILE = 32
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
+def _row_table(
+    n_rows: int, cos_rows: Doubles, sin_rows: Doubles, centre_rows: float, zx_first: tuple[float, float]
+) -> tuple[NDArray[np.uint32], Floats]:
+    """Where in a block of rows the voxels (TILE², tilts) of a tile read, and the weight of the second row."""
+    offsets = np.empty((TILE * TILE, cos_rows.size), np.uint32)
+    fractions = np.empty((TILE * TILE, cos_rows.size), np.float32)
+    for iz in range(TILE):
+        for ix in range(TILE):
+            at = iz * TILE + ix
+            for t in range(cos_rows.size):
+                row = (zx_first[1] + ix) * cos_rows[t] + (zx_first[0] + iz) * sin_rows[t] + centre_rows
+                below = np.int32(row)
+                offsets[at, t] = np.uint32((np.int32(t) * np.int32(n_rows) + below) * np.int32(ROWS_Y))
+                fractions[at, t] = np.float32(row - below)
+    return offsets, fractions
+
+
+@njit(nogil=True, cache=True)
 def back_project_tile(
     rows: Floats,
     n_rows: int,
@@ -32,54 +66,186 @@ def back_project_tile(
     centre_rows: float,
     volume: Floats,
     y_first: int,
+    z_first: int,
     x_first: int,
 ) -> None:
-    """Sum all tilts into ``volume[:, y_first : y_first + 128, x_first : x_first + 8]``.
+    """Sum all tilts into 32 planes and 32 columns of ``volume`` (C order), from ``y_first`` as far as the rows reach.
 
-    ``rows`` is one y block, flat (tilts × n_rows × 128), the number of tilts a multiple of 4; ``cos_rows, sin_rows``
-    are the u rows that a voxel along x and z moves; ``centre_rows`` is the row of u = 0. Every row that a voxel of the
-    volume reads exists: the caller made enough of them. Voxels at index N // 2 have x = 0 and z = 0.
+    ``rows`` is (y blocks, tilts × n_rows × 64); ``cos_rows, sin_rows`` are the u rows that a voxel along x and z
+    moves; ``centre_rows`` is the row of u = 0. Every row that a voxel of the volume reads exists: the caller made
+    enough of them. Voxels at index N // 2 have x = 0 and z = 0.
     """
     nz, ny, nx = volume.shape
-    tile = np.empty((TILE_X, ROWS_Y), np.float32)
-    n_x = min(TILE_X, nx - x_first)
-    n_y = min(ROWS_Y, ny - y_first)
-    for iz in range(nz):
-        z = float(iz - nz // 2)
-        for ix in range(n_x):
-            x = float(x_first + ix - nx // 2)
-            row = np.uint64(ix)
-            for y in range(np.uint64(ROWS_Y)):
-                tile[row, y] = np.float32(0.0)
-            for t in range(0, cos_rows.size, _TILTS_A_PASS):
-                p0 = x * cos_rows[t] + z * sin_rows[t] + centre_rows
-                p1 = x * cos_rows[t + 1] + z * sin_rows[t + 1] + centre_rows
-                p2 = x * cos_rows[t + 2] + z * sin_rows[t + 2] + centre_rows
-                p3 = x * cos_rows[t + 3] + z * sin_rows[t + 3] + centre_rows
-                i0, i1, i2, i3 = int(p0), int(p1), int(p2), int(p3)
-                b0, b1, b2, b3 = np.float32(p0 - i0), np.float32(p1 - i1), np.float32(p2 - i2), np.float32(p3 - i3)
-                one = np.float32(1.0)
-                a0, a1, a2, a3 = one - b0, one - b1, one - b2, one - b3
-                o0 = np.uint64((t * n_rows + i0) * ROWS_Y)
-                o1 = np.uint64(((t + 1) * n_rows + i1) * ROWS_Y)
-                o2 = np.uint64(((t + 2) * n_rows + i2) * ROWS_Y)
-                o3 = np.uint64(((t + 3) * n_rows + i3) * ROWS_Y)
-                width = np.uint64(ROWS_Y)
-                for y in range(width):
-                    tile[row, y] += (
-                        a0 * rows[o0 + y]
-                        + b0 * rows[o0 + width + y]
-                        + a1 * rows[o1 + y]
-                        + b1 * rows[o1 + width + y]
-                        + a2 * rows[o2 + y]
-                        + b2 * rows[o2 + width + y]
-                        + a3 * rows[o3 + y]
-                        + b3 * rows[o3 + width + y]
-                    )
-        for y in range(np.uint64(n_y)):
-            line = volume[iz, np.uint64(y_first) + y]
-            for ix in range(np.uint64(n_x)):
-                line[np.uint64(x_first) + ix] = tile[ix, y]
+    flat = volume.reshape(-1)
+    corner = (float(z_first - nz // 2), float(x_first - nx // 2))
+    offsets, fractions = _row_table(n_rows, cos_rows, sin_rows, centre_rows, corner)
+    n_z, n_x = min(TILE, nz - z_first), min(TILE, nx - x_first)
+    columns = np.empty(TILE * ROWS_Y, np.float32)
+    for block in range(rows.shape[0]):
+        y = y_first + block * ROWS_Y
+        n_y = min(ROWS_Y, ny - y)
+        of_block = rows[block]
+        for iz in range(n_z):
+            for ix in range(n_x):
+                sum_pairs(of_block, offsets, fractions, iz * TILE + ix, columns, ix * ROWS_Y)
+            turn(columns, 0, ROWS_Y, (n_x, n_y), flat, ((z_first + iz) * ny + y) * nx + x_first, nx)
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def add_back_projected(
+    rows: Floats,
+    n_rows: int,
+    cos_rows: Doubles,
+    sin_rows: Doubles,
+    centre_rows: float,
+    blocks: Floats,
+    shape_zx: tuple[int, int],
+    factor: np.float32,
+) -> None:
+    """Add ``factor`` × the sum of all tilts to ``blocks`` (y blocks, z × x × 64)."""
+    nz, nx = shape_zx
+    total = np.empty(ROWS_Y, np.float32)
+    for z in range(0, nz, TILE):
+        for x in range(0, nx, TILE):
+            corner = (float(z - nz // 2), float(x - nx // 2))
+            offsets, fractions = _row_table(n_rows, cos_rows, sin_rows, centre_rows, corner)
+            for block in range(rows.shape[0]):
+                of_block, volume = rows[block], blocks[block]
+                for iz in range(min(TILE, nz - z)):
+                    for ix in range(min(TILE, nx - x)):
+                        sum_pairs(of_block, offsets, fractions, iz * TILE + ix, total, 0)
+                        place = np.uint64(((z + iz) * nx + x + ix) * ROWS_Y)
+                        for i in range(np.uint64(ROWS_Y)):
+                            volume[place + i] += factor * total[i]
+
+
+@njit(nogil=True, cache=True)
+def _entry_tables(
+    cos_rows: Doubles,
+    sin_rows: Doubles,
+    centre_rows: float,
+    corner_zx: tuple[float, float],
+    shape_zx: tuple[int, int],
+    z_stride: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32], Floats]:
+    """Which voxels of a tile the rows of each view read, and their weights: the transpose of ``_row_table``.
+
+    Returned are, for each view, the first row, where each row's entries begin, and their voxels and weights.
+    """
+    n_z, n_x = shape_zx
+    n_t = cos_rows.size
+    longest = 0
+    for t in range(n_t):
+        longest = max(longest, int(abs(cos_rows[t]) * n_x + abs(sin_rows[t]) * n_z) + 6)
+    first = np.empty(n_t, np.int64)
+    begins = np.zeros((n_t, longest), np.int64)
+    offsets = np.empty((n_t, 2 * n_z * n_x), np.uint32)
+    weights = np.empty((n_t, 2 * n_z * n_x), np.float32)
+    for t in range(n_t):
+        cos, sin, begin = cos_rows[t], sin_rows[t], begins[t]
+        corner = corner_zx[1] * cos + corner_zx[0] * sin + centre_rows
+        first[t] = int(corner + min(0.0, cos * n_x) + min(0.0, sin * n_z)) - 1
+        for iz in range(n_z):
+            for ix in range(n_x):
+                below = int((corner_zx[1] + ix) * cos + (corner_zx[0] + iz) * sin + centre_rows) - first[t]
+                begin[below + 2] += 1
+                begin[below + 3] += 1
+        for row in range(3, longest):
+            begin[row] += begin[row - 1]
+        for iz in range(n_z):
+            for ix in range(n_x):
+                row_at = (corner_zx[1] + ix) * cos + (corner_zx[0] + iz) * sin + centre_rows
+                below = int(row_at)
+                fraction = np.float32(row_at - below)
+                for beside, weight in ((1, np.float32(1.0) - fraction), (2, fraction)):
+                    at = begin[below - first[t] + beside]
+                    offsets[t, at] = np.uint32(iz * z_stride + ix * ROWS_Y)
+                    weights[t, at] = weight
+                    begin[below - first[t] + beside] = at + 1
+    return first, begins, offsets, weights
+
+
+@njit(nogil=True, cache=True)
+def _project_tile(
+    volume: Floats,
+    rows: Floats,
+    first: NDArray[np.int64],
+    begins: NDArray[np.int64],
+    offsets: NDArray[np.uint32],
+    weights: Floats,
+    n_rows: int,
+    start: int,
+) -> None:
+    """Add the projections of a tile of one y block, whose first voxel is ``volume[start]``, to all views' rows."""
+    for t in range(first.size):
+        for row in range(begins.shape[1] - 1):
+            low, high = begins[t, row], begins[t, row + 1]
+            if high > low:
+                sum_entries(volume, offsets, weights, t, low, high, start, rows, (t * n_rows + first[t] + row) * ROWS_Y)
+
+
+@njit(nogil=True, cache=True)
+def project_blocks(
+    blocks: Floats,
+    shape_zx: tuple[int, int],
+    rows: Floats,
+    n_rows: int,
+    cos_rows: Doubles,
+    sin_rows: Doubles,
+    centre_rows: float,
+) -> None:
+    """Add the projections of ``blocks`` (y blocks, z × x × 64) to ``rows`` (y blocks, tilts × n_rows × 64)."""
+    nz, nx = shape_zx
+    for z in range(0, nz, TILE):
+        for x in range(0, nx, TILE):
+            shape = (min(TILE, nz - z), min(TILE, nx - x))
+            corner = (float(z - nz // 2), float(x - nx // 2))
+            table = _entry_tables(cos_rows, sin_rows, centre_rows, corner, shape, nx * ROWS_Y)
+            for block in range(rows.shape[0]):
+                _project_tile(
+                    blocks[block], rows[block], table[0], table[1], table[2], table[3], n_rows, (z * nx + x) * ROWS_Y
+                )
+
+
+@njit(nogil=True, cache=True)
+def project_volume(
+    volume: Floats,
+    y_first: int,
+    rows: Floats,
+    n_rows: int,
+    cos_rows: Doubles,
+    sin_rows: Doubles,
+    centre_rows: float,
+) -> None:
+    """Add the projections of ``volume[:, y_first:]``, as far as they reach, to ``rows`` (y blocks, …) as above."""
+    nz, ny, nx = volume.shape
+    flat = volume.reshape(-1)
+    tile = np.zeros(TILE * TILE * ROWS_Y, np.float32)
+    for z in range(0, nz, TILE):
+        for x in range(0, nx, TILE):
+            n_z, n_x = min(TILE, nz - z), min(TILE, nx - x)
+            corner = (float(z - nz // 2), float(x - nx // 2))
+            table = _entry_tables(cos_rows, sin_rows, centre_rows, corner, (n_z, n_x), TILE * ROWS_Y)
+            for block in range(rows.shape[0]):
+                y = y_first + block * ROWS_Y
+                n_y = min(ROWS_Y, ny - y)
+                if n_y < ROWS_Y:
+                    tile[:] = np.float32(0.0)
+                for iz in range(n_z):
+                    turn(flat, ((z + iz) * ny + y) * nx + x, nx, (n_y, n_x), tile, iz * TILE * ROWS_Y, ROWS_Y)
+                _project_tile(tile, rows[block], table[0], table[1], table[2], table[3], n_rows, 0)
+
+
+@njit(nogil=True, cache=True)
+def unpack_blocks(blocks: Floats, volume: Floats, y_first: int) -> None:
+    """Copy ``blocks`` (y blocks, z × x × 64) to ``volume[:, y_first:]`` as far as both reach."""
+    nz, ny, nx = volume.shape
+    flat = volume.reshape(-1)
+    for block in range(blocks.shape[0]):
+        y = y_first + block * ROWS_Y
+        for iz in range(nz):
+            shape = (nx, min(ROWS_Y, ny - y))
+            turn(blocks[block], iz * nx * ROWS_Y, ROWS_Y, shape, flat, (iz * ny + y) * nx, nx)
 
 
 @njit(nogil=True, cache=True)

@@ -6,8 +6,6 @@ import numpy as np
 from numba import njit  # noqa: TID253
 from numpy.typing import NDArray
 
-from tomoset.reconstruction._kernels import ROWS_Y
-
 __all__ = ["FLIP", "MULTIPLY", "filter_spectrum", "resample_aligned"]
 
 # What the first number of a line of optics asks for; 0 leaves the phases as they are.
@@ -104,13 +102,14 @@ def resample_aligned(
     n_v: int,
     field_yx: Doubles,
 ) -> None:
-    """Add an image, carried into the frame of the tilt axis, to ``rows`` (y blocks, u rows, 128 y).
+    """Add an image, carried into the frame of the tilt axis, to ``rows`` (y blocks, u rows, y).
 
     ``lines`` (u rows, 2, 3) holds for each row the pixel (y, then x) of its samples: a quadratic polynomial of the
     sample's number along v, which begins at ``first_v``. Samples outside ``field_yx`` (first y, last y, first x,
     last x; at least one pixel from the first and two from the last of the image) are zero. Cubic B-spline, whose
     average transfer the Fourier filter has undone.
     """
+    width = rows.shape[2]
     for u in range(rows.shape[1]):
         weight = weight_of_row[u]
         if weight == 0.0:
@@ -134,4 +133,4 @@ def resample_aligned(
                     + x2 * image[line, left + two]
                     + x3 * image[line, left + three]
                 )
-            rows[v // ROWS_Y, u, v % ROWS_Y] += np.float32(weight * total)
+            rows[v // width, u, v % width] += np.float32(weight * total)

@@ -1,5 +1,6 @@
 """Views in the frame of the tilt axis to a volume: the sum over views of what lies on the rays through each voxel."""
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,15 @@ from tomoset.errors import GeometryError
 from tomoset.geometry import TiltGeometry
 from tomoset.reconstruction.plan import RowFrame, aligned_from_specimen
 
-__all__ = ["back_project_blocks", "back_project_planes", "back_project_views", "blocks_of", "run_jobs"]
+__all__ = [
+    "back_project_blocks",
+    "back_project_planes",
+    "back_project_views",
+    "blocks_of",
+    "row_steps",
+    "run_jobs",
+    "zero_rows",
+]
 
 Report = Callable[[int, int], None]
 
@@ -29,7 +38,7 @@ def run_jobs(jobs: list[Callable[[], None]], workers: int, report: Report) -> No
 
 
 def blocks_of(n_v: int) -> int:
-    """Blocks of 128 y that hold ``n_v`` samples along the tilt axis."""
+    """Blocks of 64 y that hold ``n_v`` samples along the tilt axis."""
     from tomoset.reconstruction import _kernels
 
     return -(-n_v // _kernels.ROWS_Y)
@@ -49,15 +58,15 @@ def back_project_blocks(
 
     Parameters
     ----------
-    rows : (blocks, tilts, u, 128) array of float32
-        Filtered views, C order, the number of tilts a multiple of four (rows of zeros fill it).
+    rows : (blocks, tilts, u, 64) array of float32
+        Filtered views, C order.
     frame : RowFrame
     y_tilt_deg : (n,) array of float64
-        Tilts of the views; n may be smaller than the padded number.
+        Tilts of the views; n may be smaller than the number of those that there is room for.
     volume_zyx : (z, y, x) array of float32
         Overwritten where the blocks lie; voxel N // 2 is on the tilt axis.
     y_first : int
-        Where the first block lies, a multiple of 128.
+        Where the first block lies, a multiple of 64.
     workers : int
         Threads; the result does not depend on it.
     report : callable
@@ -65,26 +74,35 @@ def back_project_blocks(
     """
     from tomoset.reconstruction import _kernels
 
-    tilt = np.zeros(rows.shape[1])
-    tilt[: y_tilt_deg.size] = np.deg2rad(y_tilt_deg)
-    a_voxel = frame.step_v_angstrom / frame.step_u_angstrom
-    cos_rows, sin_rows = np.cos(tilt) * a_voxel, np.sin(tilt) * a_voxel
-    n_y, n_x = volume_zyx.shape[1:]
+    flat = rows.reshape(rows.shape[0], -1)
+    cos_rows, sin_rows = row_steps(frame, y_tilt_deg)
+    n_z, _, n_x = volume_zyx.shape
 
-    def job(block: int, x_first: int) -> Callable[[], None]:
-        y = y_first + block * _kernels.ROWS_Y
-        flat = rows[block].reshape(-1)
+    def job(z_first: int, x_first: int) -> Callable[[], None]:
         return lambda: _kernels.back_project_tile(
-            flat, frame.n_u, cos_rows, sin_rows, float(frame.centre_u), volume_zyx, y, x_first
+            flat, frame.n_u, cos_rows, sin_rows, float(frame.centre_u), volume_zyx, y_first, z_first, x_first
         )
 
-    jobs = [
-        job(block, x_first)
-        for block in range(rows.shape[0])
-        if y_first + block * _kernels.ROWS_Y < n_y
-        for x_first in range(0, n_x, _kernels.TILE_X)
-    ]
+    jobs = [job(z, x) for x in range(0, n_x, _kernels.TILE) for z in range(0, n_z, _kernels.TILE)]
     run_jobs(jobs, workers, report)
+
+
+def row_steps(frame: RowFrame, y_tilt_deg: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How many u rows of each view one voxel along x and one along z move."""
+    tilt = np.deg2rad(np.asarray(y_tilt_deg, dtype=np.float64))
+    a_voxel = frame.step_v_angstrom / frame.step_u_angstrom
+    return np.cos(tilt) * a_voxel, np.sin(tilt) * a_voxel
+
+
+def zero_rows(n_blocks: int, n_tilts: int, n_u: int) -> NDArray[np.float32]:
+    """Zeros of shape (blocks, tilts, u, 64) that begin at a cache line, which halves the loads of the kernels."""
+    from tomoset.reconstruction import _kernels
+
+    shape = (n_blocks, n_tilts, n_u, _kernels.ROWS_Y)
+    line = 64
+    room = np.zeros(math.prod(shape) * 4 + line, np.uint8)
+    first = -room.ctypes.data % line
+    return room[first : first + math.prod(shape) * 4].view(np.float32).reshape(shape)
 
 
 def back_project_planes(
@@ -174,11 +192,11 @@ def back_project_views(
 
 
 def pack_views(views_nuv: NDArray[np.float32], frame: RowFrame) -> NDArray[np.float32]:
-    """Views (n, u, v), centred at u // 2, to the kernel's order (blocks, tilts to a multiple of 4, u, 128 y)."""
+    """Views (n, u, v), centred at u // 2, to the kernel's order (blocks, tilts, u, 64 y)."""
     from tomoset.reconstruction import _kernels
 
     n, n_u, n_v = views_nuv.shape
-    rows = np.zeros((blocks_of(n_v), n + -n % 4, frame.n_u, _kernels.ROWS_Y), np.float32)
+    rows = zero_rows(blocks_of(n_v), n, frame.n_u)
     first = frame.centre_u - n_u // 2
     for block in range(rows.shape[0]):
         part = views_nuv[:, :, block * _kernels.ROWS_Y : (block + 1) * _kernels.ROWS_Y]

@@ -191,7 +191,7 @@ def filtered_view(
     rows: NDArray[np.float32],
     first_v: int = 0,
 ) -> None:
-    """Add one filtered, turned and shifted view to ``rows`` (y blocks, u, 128 y), which begin at sample ``first_v``."""
+    """Add one filtered, turned and shifted view to ``rows`` (y blocks, u, 64 y), which begin at sample ``first_v``."""
     filtered_views(image_yx, [plan], filters, index, [rows], first_v)
 
 

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.model import ArraySource, InMemory, Progress, Resources, TiltSeries, Tomogram
-from tomoset.reconstruction.back_projection import back_project_blocks, back_project_planes, blocks_of, run_jobs
+from tomoset.reconstruction.back_projection import (
+    back_project_blocks,
+    back_project_planes,
+    blocks_of,
+    run_jobs,
+    zero_rows,
+)
 from tomoset.reconstruction.params import ReconstructionParams
 from tomoset.reconstruction.plan import Plan, make_plan
 from tomoset.reconstruction.views import ViewFilters, contrast_of_counts, filtered_views, make_filters
@@ -175,8 +181,7 @@ def _rows_of(
     from tomoset.reconstruction import _kernels
 
     used = plans[0].used
-    n = used.size + -used.size % 4
-    rows = [np.zeros((n_blocks, n, plan.rows.n_u, _kernels.ROWS_Y), np.float32) for plan in plans]
+    rows = [zero_rows(n_blocks, used.size, plan.rows.n_u) for plan in plans]
 
     def job(index: int) -> Callable[[], None]:
         def work() -> None:
@@ -196,8 +201,7 @@ def _blocks_in_memory(plan: Plan, slabs: Sequence[Slab], resources: Resources) -
     """How many y blocks of one slab the memory holds beside the transforms."""
     from tomoset.reconstruction import _kernels
 
-    n = plan.used.size
-    a_block = (n + -n % 4) * max(slab.rows.n_u for _, slab in slabs) * _kernels.ROWS_Y * 4
+    a_block = plan.used.size * max(slab.rows.n_u for _, slab in slabs) * _kernels.ROWS_Y * 4
     an_image = 4 * max(math.prod(plan.source.fine_yx), math.prod(plan.source.padded_yx))
     free = _SHARE * resources.memory_gib * 2**30 - resources.workers * _IMAGES_A_WORKER * an_image
     return max(1, int(free / a_block))
