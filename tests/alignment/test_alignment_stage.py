@@ -40,8 +40,9 @@ def test_shifts_and_axis_are_recovered_to_a_fraction_of_a_pixel(phantom, aligned
     assert across < 3.0  # Å, of pixels of 10 Å; the stage shifts are 40 Å rms
     assert along < 2.0
     assert aligned.geometry.z_rot_deg[0] == pytest.approx(phantom.truth.z_rot_deg[0], abs=0.3)
-    assert np.unique(aligned.geometry.z_rot_deg).size == 1
-    np.testing.assert_array_equal(aligned.geometry.y_tilt_deg, TILTS)
+    # The phantom's stage is perfect: whatever is let free must stay at nothing.
+    assert np.ptp(aligned.geometry.z_rot_deg) < 0.05
+    np.testing.assert_allclose(aligned.geometry.y_tilt_deg, TILTS, atol=0.1)
 
 
 def test_another_seed_is_aligned_as_well():
@@ -90,7 +91,7 @@ def test_unused_and_missing_tilts_and_oblong_images():
     assert found.geometry.n_tilts == tilts.size
     np.testing.assert_array_equal(found.geometry.shift_xy_angstrom[4], 0.0)
     assert found.geometry.y_tilt_deg[4] == tilts[4]
-    assert found.geometry.z_rot_deg[4] == found.geometry.z_rot_deg[0]
+    assert found.geometry.z_rot_deg[4] == pytest.approx(found.geometry.z_rot_deg[0], abs=0.1)
 
 
 def test_an_unknown_axis_is_found_anywhere():

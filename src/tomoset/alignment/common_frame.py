@@ -117,7 +117,7 @@ def resample_view(
     coefficients_yx: NDArray[np.float32], frame: CommonFrame, axis_deg: float, cos: float, shift_uv_angstrom: Floats
 ) -> NDArray[np.float32]:
     """One view in the common frame (ny, nx), by cubic splines; outside the image zero."""
-    from scipy import ndimage
+    from tomoset.alignment import _kernels
 
     c, s = np.cos(np.deg2rad(axis_deg)), np.sin(np.deg2rad(axis_deg))
     matrix = np.array([[c, s * cos], [-s, c * cos]])  # (Y, X) of the frame -> (y, x) of the image
@@ -125,9 +125,7 @@ def resample_view(
     origin = np.array([coefficients_yx.shape[0] // 2 + shift_y, coefficients_yx.shape[1] // 2 + shift_x])
     offset = origin - matrix @ np.array([frame.shape_yx[0] // 2, frame.shape_yx[1] // 2])
     out = np.empty(frame.shape_yx, dtype=np.float32)
-    ndimage.affine_transform(
-        coefficients_yx, matrix, offset=offset, output=out, order=3, mode="constant", prefilter=False
-    )
+    _kernels.sample_affine(coefficients_yx, matrix, offset, out)
     return out
 
 

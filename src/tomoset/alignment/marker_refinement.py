@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.alignment.bundle import Bundle, solve_bundle
+from tomoset.alignment.bundle import Bundle, misfit, solve_bundle
 from tomoset.alignment.common_frame import Pose, xy_from_uv
+from tomoset.alignment.marker_model import MarkerModel, start_model
 from tomoset.alignment.markers import Offsets, find_markers, matched_images, measure_offsets
 from tomoset.alignment.params import AlignmentParams
 from tomoset.alignment.preprocess import Views
@@ -28,6 +29,10 @@ _MOST_RESIDUAL_ANGSTROM = 8.5  # noise alone leaves 7 to 10 Å: this guards, it 
 _MOST_ERROR_ANGSTROM = 2.0
 _LEAST_ACCEPTED = 0.78
 _MOST_DEVIATIONS = 5.0  # from the slab's solution, in its own expected errors, which are optimistic up to two-fold
+_HELD_OUT = 5  # every fifth marker has no part in a trial
+_LEAST_HELD_OUT = 8
+_LAST_TRIAL = 4  # rounds that may let more unknowns free; the others let what is free settle
+_PROVEN = 2.0  # standard errors by which held-out markers must fit better
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -36,8 +41,8 @@ class MarkerRefinement:
 
     Parameters
     ----------
-    pose : Pose
-        The refined pose, or the one it started from when the stage did not prove itself.
+    model : MarkerModel
+        Refined; when the stage did not prove itself it is not to be used.
     accepted : bool
     n_markers : int
     residual_uv_angstrom : (2,) array of float64
@@ -49,7 +54,7 @@ class MarkerRefinement:
     last_step_angstrom : float
     """
 
-    pose: Pose
+    model: MarkerModel
     accepted: bool
     n_markers: int
     residual_uv_angstrom: Floats
@@ -76,28 +81,32 @@ def refine_with_markers(
     """
     band = (params.coarsest_angstrom, params.finest_angstrom)
     coefficients = matched_images(views, signal_k, band)
-    found = find_markers(views, coefficients, pose, thickness_angstrom, params.markers)
+    start = model = start_model(views, pose)
+    found = find_markers(views, coefficients, model, thickness_angstrom, params.markers)
     if len(found.significance) < _LEAST_MARKERS:
-        return _rejected(pose, len(found.significance))
-    refined, positions = pose, found.positions_angstrom_xyz
+        return _rejected(model, len(found.significance))
+    positions = found.positions_angstrom_xyz
+    free: frozenset[str] = frozenset()
     for done in range(params.marker_rounds):
         reach, width = _ROUNDS[done] if done < len(_ROUNDS) else _LATER_ROUNDS
         if done == len(_ROUNDS):
             # Markers keep what the start's drift did to their places, and so some of the drift: they are found anew.
-            found = find_markers(views, coefficients, refined, thickness_angstrom, params.markers)
+            found = find_markers(views, coefficients, model, thickness_angstrom, params.markers)
             positions = found.positions_angstrom_xyz
             if len(positions) < _LEAST_MARKERS:
-                return _rejected(pose, len(positions))
-        offsets = measure_offsets(views, coefficients, refined, positions, reach_angstrom=reach, width_deg=width)
-        bundle = solve_bundle(views, refined, positions, offsets)
-        step = float(np.sqrt(np.mean(np.square(_difference_uv(views, refined, bundle.pose)))))
-        before, refined, positions_before, positions = refined, bundle.pose, positions, bundle.positions_angstrom_xyz
+                return _rejected(start, len(positions))
+        offsets = measure_offsets(views, coefficients, model, positions, reach_angstrom=reach, width_deg=width)
+        if done <= _LAST_TRIAL:
+            free = _let_free(model, positions, offsets, free)
+        bundle = solve_bundle(model, positions, offsets, free)
+        step = float(np.sqrt(np.mean(np.square(_difference_uv(views, model, bundle.model)))))
+        before, model, positions_before, positions = model, bundle.model, positions, bundle.positions_angstrom_xyz
         progress.step("refine on particles", done + 1, params.marker_rounds)
         if done > len(_ROUNDS) and step < _CONVERGED_ANGSTROM:
             break
-    error = half_set_error(views, before, positions_before, offsets)
+    error = half_set_error(views, before, positions_before, offsets, free)
     # A turn of the axis moves the shifts' u and v axes along with it: compared are the image shifts.
-    moved = _difference_uv(views, pose, refined)
+    moved = _difference_uv(views, start, model)
     proven = (
         step < _SETTLED_ANGSTROM
         and bool(np.all(error <= _MOST_ERROR_ANGSTROM))
@@ -106,7 +115,7 @@ def refine_with_markers(
         and bool(np.all(moved <= _MOST_DEVIATIONS * slab_error_uv_angstrom))
     )
     return MarkerRefinement(
-        pose=refined if proven else pose,
+        model=model,
         accepted=proven,
         n_markers=len(positions),
         residual_uv_angstrom=bundle.deviation_uv_angstrom,
@@ -116,7 +125,47 @@ def refine_with_markers(
     )
 
 
-def half_set_error(views: Views, pose: Pose, positions_angstrom_xyz: Floats, offsets: Offsets) -> Floats:
+def _let_free(
+    model: MarkerModel, positions_angstrom_xyz: Floats, offsets: Offsets, free: frozenset[str]
+) -> frozenset[str]:
+    """Let motion and then each view's tilt, turn and magnification free where markers that had no part fit better."""
+    out = np.arange(len(positions_angstrom_xyz)) % _HELD_OUT == _HELD_OUT - 1
+    if out.sum() < _LEAST_HELD_OUT:
+        return free
+    learn, judge = _part(offsets, ~out), _part(offsets, out)
+
+    def judged(which: frozenset[str], scale: Floats | None) -> tuple[Floats, Floats]:
+        solved = solve_bundle(model, positions_angstrom_xyz[~out], learn, which)
+        scale = solved.deviation_uv_angstrom if scale is None else scale
+        return misfit(solved.model, model, positions_angstrom_xyz[out], judge, scale), scale
+
+    best, scale = judged(free, None)
+    left = [group for group in ("motion", "views") if group not in free]
+    while left:
+        gains = {}
+        for group in left:
+            gain = best - judged(free | {group}, scale)[0]
+            gains[group] = gain.mean() / max(float(gain.std(ddof=1)) / np.sqrt(gain.size), 1e-12)
+        most = max(left, key=lambda group: gains[group])
+        if gains[most] < _PROVEN:
+            break
+        free = free | {most}
+        left.remove(most)
+        best, _ = judged(free, scale)
+    return free
+
+
+def _part(offsets: Offsets, which: NDArray[np.bool_] | slice) -> Offsets:
+    return Offsets(
+        uv_angstrom=offsets.uv_angstrom[which],
+        measured=offsets.measured[which],
+        reference_pnn=offsets.reference_pnn[which],
+    )
+
+
+def half_set_error(
+    views: Views, model: MarkerModel, positions_angstrom_xyz: Floats, offsets: Offsets, free: frozenset[str]
+) -> Floats:
     """Error of the shifts, root mean square across and along, from solving every other marker apart.
 
     It sees noise only: a drift that all markers share, or a wrong basin, it cannot see.
@@ -124,28 +173,23 @@ def half_set_error(views: Views, pose: Pose, positions_angstrom_xyz: Floats, off
     halves: list[Bundle] = []
     for first in (0, 1):
         part = slice(first, None, 2)
-        half = Offsets(
-            uv_angstrom=offsets.uv_angstrom[part],
-            measured=offsets.measured[part],
-            reference_pnn=offsets.reference_pnn[part],
-        )
-        halves.append(solve_bundle(views, pose, positions_angstrom_xyz[part], half))
-    difference = halves[0].pose.shift_uv_angstrom - halves[1].pose.shift_uv_angstrom
+        halves.append(solve_bundle(model, positions_angstrom_xyz[part], _part(offsets, part), free))
+    difference = halves[0].model.shift_uv_angstrom - halves[1].model.shift_uv_angstrom
     residual, _ = remove_gauge(difference, views.tilt_deg)
     return 0.5 * np.sqrt(np.mean(np.square(residual), axis=0))
 
 
-def _difference_uv(views: Views, before: Pose, after: Pose) -> Floats:
+def _difference_uv(views: Views, before: MarkerModel, after: MarkerModel) -> Floats:
     """Root mean square difference of the image shifts across and along the axis, Å, the translation apart."""
     same_frame = xy_from_uv(after.shift_uv_angstrom, after.axis_deg - before.axis_deg)
     residual, _ = remove_gauge(same_frame - before.shift_uv_angstrom, views.tilt_deg)
     return np.sqrt(np.mean(np.square(residual), axis=0))
 
 
-def _rejected(pose: Pose, count: int) -> MarkerRefinement:
+def _rejected(model: MarkerModel, count: int) -> MarkerRefinement:
     nothing = np.full(2, np.nan)
     return MarkerRefinement(
-        pose=pose,
+        model=model,
         accepted=False,
         n_markers=count,
         residual_uv_angstrom=nothing,

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.alignment.common_frame import Pose, xy_from_uv
+from tomoset.alignment.common_frame import xy_from_uv
+from tomoset.alignment.marker_model import MarkerModel
 from tomoset.alignment.preprocess import Views
 from tomoset.physics import vertex_offset
 
-__all__ = ["Markers", "Offsets", "find_markers", "matched_images", "measure_offsets", "predicted_uv"]
+__all__ = ["Markers", "Offsets", "find_markers", "matched_images", "measure_offsets"]
 
 Floats = NDArray[np.float64]
 Images = NDArray[np.float32]
@@ -81,15 +82,9 @@ def matched_images(views: Views, signal_k: Floats, band_angstrom: tuple[float, f
     return out
 
 
-def predicted_uv(views: Views, pose: Pose, positions_angstrom_xyz: Floats) -> Floats:
-    """Where markers (p, 3) should appear in each view, across and along the axis: (p, n, 2), Å."""
-    x, y, z = positions_angstrom_xyz.T[:, :, None]
-    u = x * views.cos + z * views.cos * views.tan + pose.shift_uv_angstrom[:, 0]
-    v = y + pose.shift_uv_angstrom[:, 1]
-    return np.stack([u, v + np.zeros_like(u)], axis=-1)
-
-
-def find_markers(views: Views, coefficients_nyx: Images, pose: Pose, thickness_angstrom: float, most: int) -> Markers:
+def find_markers(
+    views: Views, coefficients_nyx: Images, model: MarkerModel, thickness_angstrom: float, most: int
+) -> Markers:
     """Strongest compact things of a quick back-projection, at least 130 Å apart.
 
     Only particles that at least 60 % of the views show are taken, and only those that stand out of the tomogram's
@@ -98,7 +93,7 @@ def find_markers(views: Views, coefficients_nyx: Images, pose: Pose, thickness_a
     from scipy import ndimage
 
     step = 2 * views.pixel_size_angstrom
-    volume_zyx, axes = _back_project(views, coefficients_nyx, pose, thickness_angstrom, step)
+    volume_zyx, axes = _back_project(views, coefficients_nyx, model, thickness_angstrom, step)
     size = 2 * int(_APART_ANGSTROM / step) + 1
     top = ndimage.maximum_filter(volume_zyx, size=size)
     # Bright particles and their streaks would raise a standard deviation; the median deviation hardly sees them.
@@ -109,19 +104,20 @@ def find_markers(views: Views, coefficients_nyx: Images, pose: Pose, thickness_a
     z, y, x = z[inside], y[inside], x[inside]
     heights = (volume_zyx[z, y, x] - middle) / noise
     positions = np.column_stack([axes[2][x], axes[1][y], axes[0][z]])
-    visible = _inside(views, pose, predicted_uv(views, pose, positions)).mean(axis=1) >= _LEAST_VISIBLE
+    visible = _inside(views, model, model.predicted_uv(positions)).mean(axis=1) >= _LEAST_VISIBLE
     order = np.argsort(-heights[visible], kind="stable")[:most]
     return Markers(positions_angstrom_xyz=positions[visible][order], significance=heights[visible][order])
 
 
 def _back_project(
-    views: Views, coefficients_nyx: Images, pose: Pose, thickness_angstrom: float, step_angstrom: float
+    views: Views, coefficients_nyx: Images, model: MarkerModel, thickness_angstrom: float, step_angstrom: float
 ) -> tuple[Images, tuple[Floats, Floats, Floats]]:
     """Sum of the filtered views over the slab (z, y, x) and the three axes' coordinates."""
-    from scipy import ndimage
+    from tomoset.alignment import _kernels
 
     _, ny, nx = coefficients_nyx.shape
-    c2 = np.cos(np.deg2rad(pose.axis_deg)) ** 2
+    geometry = model.geometry()
+    c2 = np.cos(np.deg2rad(model.axis_deg)) ** 2
     pixel = views.pixel_size_angstrom
     extent_u, extent_v = (nx * c2 + ny * (1 - c2)) * pixel, (nx * (1 - c2) + ny * c2) * pixel
     depth = 0.5 * thickness_angstrom + 300.0
@@ -130,24 +126,23 @@ def _back_project(
         for half in (extent_u / 2, extent_v / 2, depth)
     )
     volume_zxy = np.zeros((z.size, x.size, y.size), dtype=np.float32)
-    for i, (cos, tan) in enumerate(zip(views.cos, views.tan, strict=True)):
-        u = x + pose.shift_uv_angstrom[i, 0]
-        uv = np.stack(np.broadcast_arrays(u[:, None], (y + pose.shift_uv_angstrom[i, 1])[None, :]), axis=-1)
-        xy = xy_from_uv(uv, pose.axis_deg) / pixel
-        line_ux = ndimage.map_coordinates(
-            coefficients_nyx[i], [xy[..., 1] + ny // 2, xy[..., 0] + nx // 2], order=3, prefilter=False
-        )
-        place = (x[None, :] * cos + z[:, None] * cos * tan - x[0]) / step_angstrom
-        low = np.clip(np.floor(place).astype(np.intp), 0, x.size - 2)
-        share = np.clip(place - low, 0.0, 1.0).astype(np.float32)[..., None]
-        volume_zxy += line_ux[low] * (1 - share) + line_ux[low + 1] * share
+    grid = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    tilt = np.deg2rad(geometry.y_tilt_deg)
+    for i in range(views.n):
+        rigid_xy = xy_from_uv(grid, float(geometry.z_rot_deg[i]))
+        xy = geometry.select([i]).distort(rigid_xy[None])[0] + geometry.shift_xy_angstrom[i]
+        places = xy / pixel + [nx // 2, ny // 2]
+        line_xy = np.empty((x.size, y.size), dtype=np.float32)
+        _kernels.sample_points(coefficients_nyx[i], places, line_xy.reshape(-1))
+        place = (x[None, :] * np.cos(tilt[i]) + z[:, None] * np.sin(tilt[i]) - x[0]) / step_angstrom
+        _kernels.back_project(line_xy, place, volume_zxy)
     return np.ascontiguousarray(volume_zxy.transpose(0, 2, 1)), (z, y, x)
 
 
-def _inside(views: Views, pose: Pose, uv_angstrom: Floats) -> NDArray[np.bool_]:
+def _inside(views: Views, model: MarkerModel, uv_angstrom: Floats) -> NDArray[np.bool_]:
     """Whether a point lies in the image with half a box to spare: (p, n)."""
     _, ny, nx = views.images_nyx.shape
-    xy = np.abs(xy_from_uv(uv_angstrom, pose.axis_deg)) / views.pixel_size_angstrom
+    xy = np.abs(xy_from_uv(uv_angstrom, model.axis_deg)) / views.pixel_size_angstrom
     margin = 0.5 * _BOX_ANGSTROM / views.pixel_size_angstrom
     return (xy[..., 0] < nx / 2 - margin) & (xy[..., 1] < ny / 2 - margin)
 
@@ -155,7 +150,7 @@ def _inside(views: Views, pose: Pose, uv_angstrom: Floats) -> NDArray[np.bool_]:
 def measure_offsets(
     views: Views,
     coefficients_nyx: Images,
-    pose: Pose,
+    model: MarkerModel,
     positions_angstrom_xyz: Floats,
     *,
     reach_angstrom: float,
@@ -166,12 +161,12 @@ def measure_offsets(
     A soft round box about the predicted place is correlated with the weighted mean of the same marker's boxes in the
     other views, ``exp(−(Δt / width)²) + 0.03``; peaks further than ``reach_angstrom`` are not believed.
     """
-    uv = predicted_uv(views, pose, positions_angstrom_xyz)
-    inside = _inside(views, pose, uv)
+    uv = model.predicted_uv(positions_angstrom_xyz)
+    inside = _inside(views, model, uv)
     pixel = views.pixel_size_angstrom
     size = 2 * round(_BOX_ANGSTROM / pixel / 2)
     reach = max(1, round(reach_angstrom / pixel))
-    boxes_pn = _cut(views, coefficients_nyx, pose, uv, size) * inside[:, :, None, None]
+    boxes_pn = _cut(views, coefficients_nyx, model.axis_deg, uv, size) * inside[:, :, None, None]
     away = np.subtract.outer(views.tilt_deg, views.tilt_deg)
     weight = np.exp(-np.square(away / width_deg)) + _REFERENCE_FLOOR
     np.fill_diagonal(weight, 0.0)
@@ -188,28 +183,20 @@ def measure_offsets(
     return Offsets(uv_angstrom=offsets, measured=measured, reference_pnn=reference)
 
 
-def _cut(views: Views, coefficients_nyx: Images, pose: Pose, uv_angstrom: Floats, size: int) -> Images:
+def _cut(views: Views, coefficients_nyx: Images, axis_deg: float, uv_angstrom: Floats, size: int) -> Images:
     """Boxes (p, n, size, size), rows along the axis and columns across, about places (p, n, 2)."""
-    from scipy import ndimage
+    from tomoset.alignment import _kernels
 
     n, ny, nx = coefficients_nyx.shape
     ticks = np.arange(size) - size // 2
     radius = np.hypot(ticks[:, None], ticks[None, :]) / (size / 2)
     mask = (0.5 + 0.5 * np.cos(np.pi * np.clip((radius - 0.6) / 0.4, 0.0, 1.0))).astype(np.float32)
-    grid = np.stack(np.broadcast_arrays(ticks[None, :], ticks[:, None]), axis=-1)
-    boxes = np.empty((len(uv_angstrom), n, size, size), dtype=np.float32)
+    places = xy_from_uv(uv_angstrom, axis_deg) / views.pixel_size_angstrom + [nx // 2, ny // 2]
+    c, s = np.cos(np.deg2rad(axis_deg)), np.sin(np.deg2rad(axis_deg))
+    boxes = np.empty((n, len(uv_angstrom), size, size), dtype=np.float32)
     for i in range(n):
-        places = uv_angstrom[:, i, None, None, :] / views.pixel_size_angstrom + grid
-        xy = xy_from_uv(places, pose.axis_deg)
-        box = ndimage.map_coordinates(
-            coefficients_nyx[i],
-            [xy[..., 1] + ny // 2, xy[..., 0] + nx // 2],
-            output=np.float32,
-            order=3,
-            prefilter=False,
-        )
-        boxes[:, i] = (box - ((box * mask).sum(axis=(1, 2)) / mask.sum())[:, None, None]) * mask
-    return boxes
+        _kernels.cut_boxes(coefficients_nyx[i], np.ascontiguousarray(places[:, i]), c, s, mask, boxes[i])
+    return np.ascontiguousarray(boxes.transpose(1, 0, 2, 3))
 
 
 def _correlate(boxes: Images, weight: Floats, reach: int) -> tuple[Floats, NDArray[np.bool_]]:

@@ -39,6 +39,8 @@ class Views:
         Power spectrum before whitening, per pixel of unit mean.
     shot_noise_n : (n,) array of float64
         Power of the shot noise in the same units: 1 / counts per binned pixel.
+    dose_e_per_angstrom2 : (n,) array of float64
+        What the specimen had received at the middle of each exposure.
     """
 
     rows: NDArray[np.intp]
@@ -49,6 +51,7 @@ class Views:
     transfer_nk: Floats
     power_nk: Floats
     shot_noise_n: Floats
+    dose_e_per_angstrom2: Floats
 
     @property
     def n(self) -> int:
@@ -166,6 +169,7 @@ def prepare_views(series: TiltSeries, pixel_size_angstrom: float, progress: Prog
         power_nk=np.stack(powers),
         # Cropping keeps the mean, so a binned pixel's mean is that of one fine pixel: it holds factor² as many counts.
         shot_noise_n=1.0 / (np.array(means) * factor**2),
+        dose_e_per_angstrom2=series.dose_middle_e_per_angstrom2[rows],
     )
 
 

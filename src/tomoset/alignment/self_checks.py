@@ -10,11 +10,13 @@ from tomoset.alignment.pair_correlation import align_neighbours
 from tomoset.alignment.preprocess import Views
 from tomoset.errors import AlignmentError
 
-__all__ = ["PairAgreement", "pair_agreement", "refuse_without_signal"]
+__all__ = ["PairAgreement", "own_error", "pair_agreement", "refuse_without_signal"]
 
 _RING = 6  # Fourier pixels: wider than the window's leakage, so that the two halves do not share noise
 _SAME_ANGSTROM = 30.0
 _LEAST_AGREEMENT = 0.5
+_MARKER_FACTOR, _SLAB_FACTOR = 2.0, 2.0  # neither half-sets nor Fisher information see drifts that all share
+_TRUSTED_ANGSTROM = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,3 +78,26 @@ def refuse_without_signal(run: str, agreement: PairAgreement) -> None:
             f"{agreement.fraction:.0%} (median peak {agreement.median_significance:.1f} standard deviations; noise "
             "alone gives about 3.5). Mark bad tilts as unused, or leave the series out"
         )
+
+
+def own_error(diagnostics: dict[str, float]) -> dict[str, float]:
+    """What the alignment believes its error to be, from what its last stage said of noise.
+
+    Returns
+    -------
+    dict
+        ``alignment.error_u_angstrom`` and ``alignment.error_v_angstrom``: root mean square over the views across and
+        along the axis, the specimen's translation apart; ``alignment.error_angstrom``: of both; and
+        ``alignment.trusted``, 0 where it is not below 10 Å.
+    """
+    if diagnostics.get("alignment.markers_accepted"):
+        error = [_MARKER_FACTOR * diagnostics[f"alignment.marker_error_{side}_angstrom"] for side in "uv"]
+    else:
+        error = [_SLAB_FACTOR * diagnostics[f"alignment.slab_error_{side}_angstrom"] for side in "uv"]
+    both = float(np.hypot(*error))
+    return {
+        "alignment.error_u_angstrom": float(error[0]),
+        "alignment.error_v_angstrom": float(error[1]),
+        "alignment.error_angstrom": both,
+        "alignment.trusted": float(both < _TRUSTED_ANGSTROM),
+    }

@@ -11,15 +11,15 @@ from tomoset.alignment.common_frame import (
     make_frame,
     resample_views,
     spline_coefficients,
-    xy_from_uv,
 )
 from tomoset.alignment.common_lines import search_axis
+from tomoset.alignment.marker_model import MarkerModel, start_model
 from tomoset.alignment.marker_refinement import refine_with_markers
 from tomoset.alignment.pair_correlation import align_neighbours
 from tomoset.alignment.params import AlignmentParams
 from tomoset.alignment.preprocess import Views, prepare_views
 from tomoset.alignment.refinement import newton_step, scan_thickness, wiener_sweep
-from tomoset.alignment.self_checks import pair_agreement, refuse_without_signal
+from tomoset.alignment.self_checks import own_error, pair_agreement, refuse_without_signal
 from tomoset.alignment.signal_model import make_slab_model, shot_noise_signal, signal_from_neighbours
 from tomoset.errors import AlignmentError
 from tomoset.geometry import TiltGeometry, remove_gauge
@@ -82,13 +82,15 @@ def align(series: TiltSeries, params: AlignmentParams, *, resources: Resources, 
     start = _find_start(series, params, diagnostics, progress)
     level = _make_level(series, params, params.pixel_size_angstrom, start.axis_deg, progress)
     pose = _refine(level, params, start, diagnostics, progress)
+    model = start_model(level.views, pose)
     if params.markers:
-        pose = _use_particles(level, params, pose, diagnostics, progress)
-    pose = _smallest_shifts(level.views, pose)
-    diagnostics["alignment.axis_deg"] = pose.axis_deg
+        model = _use_particles(level, params, pose, diagnostics, progress)
+    model = _smallest_shifts(model)
+    diagnostics["alignment.axis_deg"] = model.axis_deg
+    diagnostics |= own_error(diagnostics)
     return replace(
         series,
-        geometry=_geometry(series, level.views.rows, pose),
+        geometry=_geometry(series, level.views.rows, model),
         diagnostics={**(series.diagnostics or {}), **diagnostics},
     )
 
@@ -187,7 +189,7 @@ def _refine(
 
 def _use_particles(
     level: _Level, params: AlignmentParams, pose: Pose, diagnostics: dict[str, float], progress: Progress
-) -> Pose:
+) -> MarkerModel:
     """Let particles refine the slab's solution, and report how well they agree with one another."""
     thickness = diagnostics["alignment.thickness_angstrom"]
     signal = signal_from_neighbours(level.views, level.frame, level.values(pose), thickness)
@@ -201,22 +203,37 @@ def _use_particles(
     diagnostics["alignment.marker_error_u_angstrom"] = float(result.error_uv_angstrom[0])
     diagnostics["alignment.marker_error_v_angstrom"] = float(result.error_uv_angstrom[1])
     diagnostics["alignment.marker_last_step_angstrom"] = result.last_step_angstrom
-    return result.pose
+    diagnostics["alignment.motion_fitted"] = float(result.accepted and "motion" in result.model.freed)
+    diagnostics["alignment.views_fitted"] = float(result.accepted and "views" in result.model.freed)
+    return result.model if result.accepted else start_model(level.views, pose)
 
 
-def _smallest_shifts(views: Views, pose: Pose) -> Pose:
+def _smallest_shifts(model: MarkerModel) -> MarkerModel:
     """Choose the specimen's translation so that the shifts are smallest in the least-squares sense."""
-    residual, _ = remove_gauge(pose.shift_uv_angstrom, views.tilt_deg)
-    return replace(pose, shift_uv_angstrom=residual)
+    residual, _ = remove_gauge(model.shift_uv_angstrom, model.nominal_tilt_deg)
+    return replace(model, shift_uv_angstrom=residual)
 
 
-def _geometry(series: TiltSeries, rows: NDArray[np.intp], pose: Pose) -> TiltGeometry:
-    """Geometry of every row of the series; unused rows have no shift."""
+def _geometry(series: TiltSeries, rows: NDArray[np.intp], model: MarkerModel) -> TiltGeometry:
+    """Geometry of every row of the series; unused rows have no shift, and nominal angles."""
     n = len(series.tilts)
-    shift_xy = np.zeros((n, 2))
-    shift_xy[rows] = xy_from_uv(pose.shift_uv_angstrom, pose.axis_deg)
+    found = model.geometry()
+    y_tilt, z_rot, shift_xy = series.nominal_tilt_deg.copy(), np.full(n, model.axis_deg), np.zeros((n, 2))
+    y_tilt[rows], z_rot[rows], shift_xy[rows] = found.y_tilt_deg, found.z_rot_deg, found.shift_xy_angstrom
+    magnification = field = None
+    if found.magnification is not None:
+        magnification = np.ones(n)
+        magnification[rows] = found.magnification
+    if found.field_xy_angstrom is not None:
+        field = np.zeros((n, 2, 6))
+        field[rows] = found.field_xy_angstrom
     return TiltGeometry(
-        y_tilt_deg=series.nominal_tilt_deg, z_rot_deg=np.full(n, pose.axis_deg), shift_xy_angstrom=shift_xy
+        y_tilt_deg=y_tilt,
+        z_rot_deg=z_rot,
+        shift_xy_angstrom=shift_xy,
+        magnification=magnification,
+        field_xy_angstrom=field,
+        field_unit_angstrom=found.field_unit_angstrom,
     )
 
 
