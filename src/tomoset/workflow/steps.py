@@ -13,6 +13,7 @@ from tomoset.workflow.curation_files import people_on_tilts, save_curation, word
 from tomoset.workflow.keys import raw_fingerprint
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import simulated_structures, templates
+from tomoset.workflow.previews import save_previews
 from tomoset.workflow.recipe import ObjectSpec, Recipe
 from tomoset.workflow.series_files import load_series, save_images, save_masks, save_series
 from tomoset.workflow.truth_files import save_truth
@@ -150,7 +151,8 @@ def _reconstruct(context: StepContext) -> list[Path]:
     tomogram = reconstruction.reconstruct(
         series, context.recipe.reconstruction, resources=context.resources, progress=context.progress
     )
-    return tomogram_files.save_tomogram(context.layout, tomogram, context.progress)
+    saved = tomogram_files.save_tomogram(context.layout, tomogram, context.progress)
+    return [*saved, *save_previews(context.layout, tomogram)]
 
 
 def _curate(context: StepContext) -> list[Path]:
