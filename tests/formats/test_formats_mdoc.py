@@ -100,6 +100,20 @@ def test_times_of_every_spelling(text):
     assert section(f"DateTime = {text}").acquired_at.replace(microsecond=0) == datetime(2023, 6, 6, 23, 19, 46)
 
 
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [
+        ("06-Jun-23  11:19:46 AM", 11),
+        ("06-Jun-23  11:19:46 pm", 23),
+        ("06-Jun-2023 12:19:46 a.m.", 0),
+        ("06-Jun-23  12:19:46PM", 12),
+        ("06-Jun-23  12:19:46,25", 12),
+    ],
+)
+def test_hours_before_and_after_noon(text, hour):
+    assert section(f"DateTime = {text}").acquired_at == datetime(2023, 6, 6, hour, 19, 46)
+
+
 def test_unreadable_or_missing_values_are_none():
     got = section("DateTime = yesterday", "ExposureDose =", "TiltAngle = NaN")
     assert got.acquired_at is None

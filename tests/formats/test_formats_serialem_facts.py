@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serialem_series import DOSE, HEADER, TILTS, frames, noted
+from serialem_series import DOSE, HEADER, SHAPE_YX, TILTS, frames, noted
 
+from eer_encoder import metadata, write_eer
 from tomoset.errors import ParameterError, PixelSizeError
+from tomoset.formats.eer import EerGrouping
 from tomoset.formats.mdoc import parse_mdoc, read_mdoc
-from tomoset.formats.serialem_facts import acquisition_order, tilt_axis, wrap_deg
-from tomoset.formats.serialem_import import read_movie_set
+from tomoset.formats.serialem_facts import acquisition_order, doubtful_signs, tilt_axis, wrap_deg
+from tomoset.formats.serialem_import import ImportChoices, read_movie_set
 
 # ---- order of acquisition ----
 
@@ -90,6 +92,108 @@ def test_a_prior_dose_of_zero_everywhere_is_no_prior_dose(raw):
     np.testing.assert_allclose([m.dose_before_e_per_angstrom2 for m in got.movies], DOSE * np.array([3, 2, 0, 1, 4]))
 
 
+def test_a_prior_dose_that_counts_each_exposure_itself(raw):
+    """It may be a preview as well: taken as written, and told."""
+    raw.write(per_tilt={i: {"PriorRecordDose": f"{(i + 1) * DOSE:g}"} for i in range(5)})
+    got = read_movie_set(raw.mdoc)
+    np.testing.assert_allclose([m.dose_before_e_per_angstrom2 for m in got.movies], DOSE * np.array([4, 3, 1, 2, 5]))
+    assert noted(got, r"PriorRecordDose is 3\.2 e/Å², as much as one exposure, at the first tilt already")
+
+
+def test_a_prior_dose_that_starts_again_is_not_used(raw):
+    raw.write(per_tilt={i: {"PriorRecordDose": f"{(i % 3) * DOSE:g}"} for i in range(5)})
+    got = read_movie_set(raw.mdoc)
+    assert [m.acquisition_order for m in got.movies] == [3, 2, 0, 1, 4]
+    np.testing.assert_allclose([m.dose_before_e_per_angstrom2 for m in got.movies], DOSE * np.array([3, 2, 0, 1, 4]))
+    assert noted(got, "PriorRecordDose falls in the course of the series")
+
+
+def test_a_clock_that_contradicts_the_dose_gives_way(raw):
+    """12 hours without AM or PM: 12:58, 12:59, 1:00 …"""
+    times = ("12:58", "12:59", "1:00", "1:01", "1:02")
+    raw.write(per_tilt={i: {"DateTime": f"30-Nov-15  {time}:00"} for i, time in enumerate(times)})
+    got = read_movie_set(raw.mdoc)
+    assert [m.acquisition_order for m in got.movies] == [3, 2, 0, 1, 4]
+    assert noted(got, "contradict PriorRecordDose")
+
+
+@pytest.mark.parametrize(
+    ("field", "shares", "note"),
+    [
+        ("1.6 2", None, None),
+        ("0.8 1  2.4 1", (0.25, 0.75), None),
+        ("0.4 1  1.2 1", (0.25, 0.75), "does not add up to the dose of 5 tilts"),
+        ("0.4 8", None, "for another number of frames than 5 movies hold"),
+        ("0 2", None, None),
+        (None, None, None),
+    ],
+)
+def test_frame_doses_fit_or_are_noted(raw, field, shares, note):
+    raw.write(FrameDosesAndNumber=field)
+    got = read_movie_set(raw.mdoc)
+    for movie in got.movies:
+        if shares is None:
+            assert movie.frame_dose_e_per_angstrom2 is None
+        else:
+            np.testing.assert_allclose(movie.frame_dose_e_per_angstrom2, DOSE * np.array(shares))
+    assert bool(noted(got, "FrameDoses")) == (note is not None)
+    assert note is None or noted(got, note)
+
+
+# ---- EER ----
+
+
+def as_eer(raw, n_frames, xml=b""):
+    for index in range(len(raw.tilts)):
+        frames = np.random.default_rng(index).random((n_frames, *SHAPE_YX)) < 0.2
+        write_eer(raw.movie(index).with_suffix(".eer"), frames, xml=xml)
+    raw.mdoc.write_text(raw.mdoc.read_text().replace(".tif", ".eer"))
+
+
+def test_eer_frames_are_grouped_by_the_dose_of_the_mdoc(raw):
+    raw.write(NumSubFrames="26", FrameDosesAndNumber="0.123077 26")
+    as_eer(raw, 26)
+    got = read_movie_set(raw.mdoc)  # 3.2 e/Å² in groups of 0.5 would be of 4.06 frames; 26 is no multiple of 4
+    for movie in got.movies:
+        assert movie.frames_tyx.shape[0] == 6
+        sizes = np.diff(movie.frames_tyx.limits)
+        np.testing.assert_allclose(movie.frame_dose_e_per_angstrom2, sizes * DOSE / 26)
+        assert movie.frame_dose_e_per_angstrom2.sum() == pytest.approx(DOSE)
+    assert noted(got, "6 frames a tilt of 4 to 5 raw frames each; none was left out")
+    choices = ImportChoices(eer=EerGrouping(frames_per_group=13))
+    got = read_movie_set(raw.mdoc, choices=choices)
+    assert {m.frames_tyx.shape[0] for m in got.movies} == {2}
+    assert {m.frame_dose_e_per_angstrom2 is None for m in got.movies} == {True}
+
+
+def test_unequal_doses_of_raw_frames_are_summed_in_their_groups(raw):
+    raw.write(NumSubFrames="8", FrameDosesAndNumber="0.2 4  0.6 4")
+    as_eer(raw, 8)
+    got = read_movie_set(raw.mdoc, choices=ImportChoices(eer=EerGrouping(frames_per_group=3)))
+    for movie in got.movies:
+        assert movie.frames_tyx.limits.tolist() == [0, 3, 6, 8]
+        np.testing.assert_allclose(movie.frame_dose_e_per_angstrom2, [0.6, 1.4, 1.2])
+
+
+def test_an_eer_header_tells_what_the_mdoc_does_not(raw):
+    raw.write(
+        header=HEADER.replace("PixelSpacing = 5.0\n", ""), PixelSpacing=None, ExposureDose=None, ExposureTime=None
+    )
+    xml = metadata(totalDose=52.0, sensorPixelSize__width=4e-10, exposureTime=2.5, eerGainReference="/x/y.gain")
+    as_eer(raw, 20, xml)
+    got = read_movie_set(raw.mdoc)
+    assert got.pixel_size_angstrom == pytest.approx(4.0)
+    assert [m.dose_e_per_angstrom2 for m in got.movies] == pytest.approx([3.25] * 5)
+    assert {m.exposure_time_s for m in got.movies} == {2.5}
+    assert noted(got, "nominal 4 Å")
+    assert noted(got, "the camera counted")
+    assert noted(got, r"name y\.gain")
+    raw.write()
+    as_eer(raw, 20, xml)
+    got = read_movie_set(raw.mdoc)
+    assert (got.pixel_size_angstrom, got.movies[0].dose_e_per_angstrom2) == (5.0, DOSE)
+
+
 # ---- tilt axis ----
 
 
@@ -113,6 +217,41 @@ def test_tilt_axis_of_every_dialect(title, rotation, axis, note):
     got, notes = tilt_axis(mdoc, mdoc.sections)
     assert got == pytest.approx(axis, abs=1e-9)
     assert (len(notes) == 0) if note is None else (note in notes[0])
+
+
+@pytest.mark.parametrize(
+    ("title", "rotation", "axis"),
+    [
+        (-175.84, 85.84, 85.84),
+        (-86.68, -3.32, -3.32),
+        (-86.68, 3.32, -86.68),
+        (-86.68, 176.68, 86.68),
+        (10.0, 10.0, 10.0),
+    ],
+)
+def test_tomo5_axis_goes_with_the_rotation_angle(title, rotation, axis):
+    """The three meanings that IMOD's alignframes tells apart, and one that is none of them."""
+    mdoc = parse_mdoc(f"[T = TiltAxisAngle = {title}  Binning = 1]\n[ZValue = 0]\nRotationAngle = {rotation}\n")
+    got, notes = tilt_axis(mdoc, mdoc.sections)
+    assert got == pytest.approx(axis)
+    assert ("does not go with it" in notes[0]) == (title == 10)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("0.0", "3.0", "-3.0", "-6.0", "6.0"), 0),
+        (("-0.0", "-3.0", "3.0", "6.0", "-6.0"), 1),
+        (("0.0", "-3.0", "3.0", "6.0", "x"), 0),
+        (("0.0", "-3.0", "3.0", "x", "x"), 0),
+    ],
+)
+def test_names_that_contradict_the_signs_are_told(names, expected):
+    text = "".join(
+        f"[ZValue = {i}]\nTiltAngle = {t}\nSubFramePath = TS_1_{i:03d}_{name}_Oct08_07.46.46.tif\n"
+        for i, (t, name) in enumerate(zip(TILTS, names, strict=True))
+    )
+    assert len(doubtful_signs(parse_mdoc(text).sections)) == expected
 
 
 def test_title_and_rotation_agree_in_every_real_series(shared_data):

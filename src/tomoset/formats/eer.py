@@ -4,7 +4,7 @@ An EER file is a TIFF of which each page holds one raw frame (some 250 a second)
 first: the number of empty pixels before the next event (8 bits for compression 65000, 7 for 65001, tag 65007 for
 65002; all ones go on without an event) and the event's place inside its pixel. A pixel holds at most one event a frame,
 so that bytes suffice for groups of up to 255. No real file was at hand here: the decoder is held to an encoder written
-from this description (``tests/formats/eer_encoder.py``), which also follows RELION's ``src/renderEER.cpp``.
+from this description (``tests/eer_encoder.py``), which also follows RELION's ``src/renderEER.cpp``.
 
 Orientation. RELION, Warp and MotionCor take a file's first row as row 0, IMOD reads an EER as every TIFF, with the
 first row on top. This module does as IMOD, whose convention the mdoc's tilt axis follows; the gain reference's TIFF

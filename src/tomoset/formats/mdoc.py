@@ -33,7 +33,9 @@ _MONTHS = {
 _BRACKET = re.compile(r"^\[\s*(\w+)\s*=(.*?)\]?\s*$")
 _BARE_TITLE = re.compile(r"^T\s*=(.*)$")
 _DECIMAL_COMMA = re.compile(r"^[-+]?\d*,\d+(?:[eE][-+]?\d+)?$")
-_DATE_TIME = re.compile(r"^(\d{1,2})-([A-Za-z]{3})[a-z]*-(\d{2}|\d{4})\s+(\d{1,2}):(\d{2}):(\d{2})")
+_DATE_TIME = re.compile(
+    r"^(\d{1,2})-([A-Za-z]{3})[a-z]*-(\d{2}|\d{4})\s+(\d{1,2}):(\d{2}):(\d{2})(?:[.,]\d+)?\s*(?:([AaPp])\.?[Mm]\.?)?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class MdocSection:
 
     @property
     def acquired_at(self) -> datetime | None:
-        """Local time of the exposure, from dd-Mon-yy or dd-Mon-yyyy or ISO 8601; None when absent or unreadable."""
+        """Local time of the exposure: dd-Mon-yy(yy) with 24 or AM/PM hours, or ISO 8601; None when not readable."""
         text = self.get("DateTime")
         return None if text is None else _parse_time(text)
 
@@ -336,10 +338,11 @@ def _parse_time(text: str) -> datetime | None:
     try:
         if match is None:
             return datetime.fromisoformat(text.strip())
-        day, month, year, hour, minute, second = match.groups()
+        day, month, year, hour, minute, second, half = match.groups()
         century = 2000 if len(year) == 2 else 0
+        hours = int(hour) if half is None else int(hour) % 12 + 12 * (half.lower() == "p")
         return datetime(  # noqa: DTZ001 (the file names no zone)
-            century + int(year), _MONTHS[month.lower()], int(day), int(hour), int(minute), int(second)
+            century + int(year), _MONTHS[month.lower()], int(day), hours, int(minute), int(second)
         )
     except (KeyError, ValueError):
         return None
