@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from tomoset.ctf import CtfParams
 from tomoset.ctf.likelihood import remove_smooth
 from tomoset.ctf.series_fit import best_path, parabola_vertex
-from tomoset.ctf.spectra import ring_grid, tile_spectra
+from tomoset.ctf.spectra import merge_tiles, ring_grid, tile_spectra
 
 
 def brute_force_path(gain, cost):
@@ -57,29 +57,66 @@ def test_smooth_functions_are_removed_and_nothing_more_the_second_time():
     assert once[1].std() > 0.5
 
 
-def test_white_noise_has_power_one_in_every_ring():
-    rng = np.random.default_rng(0)
-    image = rng.poisson(40.0, (768, 768)).astype(np.float32)
-    grid = ring_grid(image.shape, 5.0, CtfParams())
-    found = tile_spectra(image, grid, np.zeros(2), pixel_size_angstrom=5.0, step_angstrom=100.0)
-    assert found.power.shape[1] == 1
-    assert found.n_tiles.sum() == 25
-    assert found.power.mean() == pytest.approx(1.0, abs=0.02)
+def noise(seed, shape_yx):
+    return np.random.default_rng(seed).poisson(40.0, shape_yx).astype(np.float32)
 
 
-def test_tiles_are_sorted_by_their_height():
-    rng = np.random.default_rng(1)
-    image = rng.poisson(40.0, (512, 768)).astype(np.float32)
+@pytest.mark.parametrize("shape_yx", [(768, 768), (767, 801)])
+def test_white_noise_has_power_one_in_every_ring(shape_yx):
+    image = noise(0, shape_yx)
     grid = ring_grid(image.shape, 5.0, CtfParams())
-    found = tile_spectra(image, grid, np.array([0.5, 0.0]), pixel_size_angstrom=5.0, step_angstrom=100.0)
-    # Five columns of tiles 640 Å apart rise by 320 Å each; their mean is the image centre (half a pixel off).
-    assert np.diff(found.height_step).tolist() in ([3, 3, 3, 3], [3, 3, 3, 4], [4, 3, 3, 3], [3, 3, 4, 3], [3, 4, 3, 3])
-    assert abs(found.height_step.sum()) <= 2
-    assert found.n_tiles.sum(axis=0).tolist() == [3] * 5
+    found = tile_spectra(image, grid, pixel_size_angstrom=5.0)
+    assert found.n_tiles.sum() >= 25
+    assert (found.power * grid.count).sum() / grid.count.sum() / len(found.power) == pytest.approx(1.0, abs=0.02)
+
+
+def test_rings_reach_into_the_corners_but_not_beyond_the_band():
+    grid = ring_grid((512, 512), 5.0, CtfParams())
+    assert grid.frequency[-1] > 1.2 * 0.1
+    empty = grid.count[:, -1] == 0
+    along = np.abs(np.cos(2 * grid.azimuth)) > 0.9  # sectors beside x and y
+    assert empty[along].all()
+    assert not empty[~along].all()
+
+
+def test_tiles_keep_their_place():
+    image = noise(1, (512, 768))
+    found = tile_spectra(image, ring_grid(image.shape, 5.0, CtfParams()), pixel_size_angstrom=5.0)
+    x, y = np.unique(found.position_xy_angstrom[:, 0]), np.unique(found.position_xy_angstrom[:, 1])
+    # The middle between the pixels lies half a pixel before index N // 2.
+    np.testing.assert_allclose(x, 640 * np.arange(-2, 3) - 2.5)
+    np.testing.assert_allclose(y, 640 * np.arange(-1, 2) - 2.5)
+
+
+def test_merging_keeps_means_and_centres_of_gravity():
+    image = noise(2, (1024, 1536))
+    grid = ring_grid(image.shape, 5.0, CtfParams())
+    found = tile_spectra(image, grid, pixel_size_angstrom=5.0)
+    merged = merge_tiles(found, np.array([0.3, 0.1]), (6, 3))
+    assert len(merged.n_tiles) <= 18
+    assert merged.n_tiles.sum() == len(found.n_tiles)
+    np.testing.assert_allclose(
+        merged.n_tiles @ merged.position_xy_angstrom, found.position_xy_angstrom.sum(axis=0), atol=1e-6
+    )
+    np.testing.assert_allclose(np.einsum("t,tsr->sr", merged.n_tiles, merged.power), found.power.sum(axis=0), rtol=1e-4)
+    assert merged.extent_angstrom > found.extent_angstrom
+
+
+def test_masked_and_dark_tiles_are_left_out():
+    image = noise(3, (512, 768))
+    grid = ring_grid(image.shape, 5.0, CtfParams())
+    mask = np.zeros((8, 12), dtype=bool)
+    mask[:, 8:] = True  # the right third
+    found = tile_spectra(image, grid, pixel_size_angstrom=5.0, mask_yx=mask)
+    assert found.position_xy_angstrom[:, 0].max() < 700
+    assert len(found.n_tiles) == 9 + 3  # tiles just half masked are kept
+    image[:, :256] = 1.0
+    dark = tile_spectra(image, grid, pixel_size_angstrom=5.0)
+    assert dark.position_xy_angstrom[:, 0].min() > -1280
+    assert tile_spectra(image, grid, pixel_size_angstrom=5.0, mask_yx=np.ones((4, 4), dtype=bool)) is None
 
 
 @pytest.mark.parametrize("image", [np.zeros((512, 512)), np.full((512, 512), 3.0), np.full((512, 512), np.nan)])
 def test_an_empty_image_has_no_spectrum(image):
     grid = ring_grid(image.shape, 5.0, CtfParams())
-    image = image.astype(np.float32)
-    assert tile_spectra(image, grid, np.zeros(2), pixel_size_angstrom=5.0, step_angstrom=100.0) is None
+    assert tile_spectra(image.astype(np.float32), grid, pixel_size_angstrom=5.0) is None

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.ctf.likelihood import ENVELOPES, remove_smooth, whiten
+from tomoset.ctf.joint_fit import turned_plane
+from tomoset.ctf.likelihood import ENVELOPES, remove_smooth, smooth_level
 from tomoset.ctf.params import CtfParams
 from tomoset.ctf.spectra import RingGrid, TileSpectra, ring_grid, tile_spectra
 from tomoset.errors import ParameterError
@@ -17,7 +18,8 @@ __all__ = ["CtfCurve", "ctf_curve", "fitted_curve"]
 Floats = NDArray[np.float64]
 
 _LEAST_LOCAL_CORRELATION = 0.5
-_HEIGHT_STEP_ANGSTROM = 100.0
+# The score is that of the rings up to here, whatever finer ones are fitted; or of half of the rings.
+_JUDGED_TO_ANGSTROM = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -70,24 +72,30 @@ def ctf_curve(series: TiltSeries, tilt_index: int, params: CtfParams) -> CtfCurv
         )
     image = np.asarray(series.images_nyx.read((tilt_index,)), dtype=np.float32)
     grid = ring_grid((image.shape[0], image.shape[1]), series.pixel_size_angstrom, params)
-    geometry = series.geometry if series.geometry is not None else series.nominal_geometry()
-    gradient = geometry.plane_gradient_xy[tilt_index]
     spectra = tile_spectra(
         image,
         grid,
-        gradient,
         pixel_size_angstrom=series.pixel_size_angstrom,
-        step_angstrom=_HEIGHT_STEP_ANGSTROM,
+        mask_yx=None if series.masks_nyx is None else series.masks_nyx[tilt_index],
     )
     if spectra is None:
         raise ParameterError(f"{series.run}: the image of {series.tilts[tilt_index].name} is empty; nothing to draw")
-    return fitted_curve(spectra, grid, estimate, series.defocus_hand, series.optics)
+    diagnostics = series.diagnostics or {}
+    angles = [diagnostics.get(f"ctf.plane_tilt_{name}_axis_deg", 0.0) for name in ("about", "across")]
+    geometry = series.geometry if series.geometry is not None else series.nominal_geometry()
+    gradient = series.defocus_hand * turned_plane(geometry, np.array(angles)).plane_gradient_xy[tilt_index]
+    return fitted_curve(spectra, grid, estimate, gradient, series.optics)
 
 
-def fitted_curve(spectra: TileSpectra, grid: RingGrid, estimate: CtfEstimate, hand: int, optics: Optics) -> CtfCurve:
-    """Stretch all spectra of a tilt to one defocus, add them up and fit amplitude and envelope of the CTF²."""
+def fitted_curve(
+    spectra: TileSpectra, grid: RingGrid, estimate: CtfEstimate, gradient_xy: Floats, optics: Optics
+) -> CtfCurve:
+    """Stretch all spectra of a tilt to one defocus, add them up and fit amplitude and envelope of the CTF².
+
+    ``gradient_xy`` is the change of defocus per Å of image x and y.
+    """
     defocus = estimate.defocus_angstrom
-    stacked = _stack(spectra, grid, estimate, hand)
+    stacked = _stack(spectra, grid, estimate, gradient_xy)
     squared = np.square(
         ctf(
             grid.frequency,
@@ -102,14 +110,15 @@ def fitted_curve(spectra: TileSpectra, grid: RingGrid, estimate: CtfEstimate, ha
     for envelope in ENVELOPES:
         model = np.exp(-envelope * np.square(grid.frequency)) * squared
         rough_model = remove_smooth(model, grid)
-        product = float((grid.count * rough * rough_model).sum())
-        power = float((grid.count * np.square(rough_model)).sum())
+        product = float((grid.ring_count * rough * rough_model).sum())
+        power = float((grid.ring_count * np.square(rough_model)).sum())
         fits.append((product / np.sqrt(power), product / power, model, rough_model))
     _, amplitude, model, rough_model = max(fits, key=lambda fit: fit[0])
     amplitude = max(amplitude, 0.0)
     smooth = stacked - rough - amplitude * (model - rough_model)  # the background beside a fit of that amplitude
     resolution = _resolution_angstrom(rough, rough_model, grid, _ring_period(grid, defocus, optics))
-    score = _correlation(rough, rough_model, grid.count)
+    judged = grid.frequency <= max(1 / _JUDGED_TO_ANGSTROM, grid.frequency[len(grid.frequency) // 2])
+    score = _correlation(rough[judged], rough_model[judged], grid.ring_count[judged])
     return CtfCurve(
         frequency_per_angstrom=grid.frequency,
         spectrum=stacked - smooth,
@@ -119,27 +128,31 @@ def fitted_curve(spectra: TileSpectra, grid: RingGrid, estimate: CtfEstimate, ha
     )
 
 
-def _stack(spectra: TileSpectra, grid: RingGrid, estimate: CtfEstimate, hand: int) -> Floats:
+def _stack(spectra: TileSpectra, grid: RingGrid, estimate: CtfEstimate, gradient_xy: Floats) -> Floats:
     """Mean of all rows, each read where its own defocus puts the phase that the image centre has at k.
 
-    The phase grows as defocus · k² (spherical aberration hardly changes it here): ``k_row = k sqrt(D / D_row)``.
+    The phase grows as defocus · k² (spherical aberration hardly changes it here): ``k_row = k sqrt(D / D_row)``. The
+    result is relative to the smooth level of the image, minus 1.
     """
-    relative = whiten(spectra, grid)
     along = defocus_along(
         grid.azimuth, estimate.defocus_u_angstrom, estimate.defocus_v_angstrom, estimate.astigmatism_deg
     )
+    mean = np.einsum("t,tsr,sr->r", spectra.n_tiles, spectra.power, grid.count)
+    mean /= spectra.n_tiles.sum() * grid.ring_count
+    level = smooth_level(mean, grid)
     total, weight = np.zeros(len(grid.frequency)), np.zeros(len(grid.frequency))
-    for half, row in np.argwhere(spectra.n_tiles > 0):
-        local = along + hand * spectra.height_step[row] * spectra.step_angstrom
-        for sector in range(len(grid.azimuth)):
-            wanted = grid.frequency * np.sqrt(estimate.defocus_angstrom / max(local[sector], 1.0))
+    heights = spectra.position_xy_angstrom @ gradient_xy
+    for tiles, height, power in zip(spectra.n_tiles, heights, spectra.power, strict=True):
+        stretch = np.sqrt(estimate.defocus_angstrom / np.maximum(along + height, 1.0))
+        for sector, factor in enumerate(stretch):
+            wanted = grid.frequency * factor
             inside = (wanted >= grid.frequency[0]) & (wanted <= grid.frequency[-1])
-            tiles = spectra.n_tiles[half, row]
-            values = np.interp(wanted, grid.frequency, relative[half, row, sector])
-            total += np.where(inside, tiles * values, 0.0)
-            weight += np.where(inside, tiles, 0.0)
-    mean: Floats = total / np.maximum(weight, 1e-9)
-    return mean
+            values = np.interp(wanted, grid.frequency, power[sector] / level - 1)
+            share = np.where(inside, tiles * grid.count[sector], 0.0)
+            total += share * values
+            weight += share
+    stacked: Floats = total / np.maximum(weight, 1e-9)
+    return stacked
 
 
 def _ring_period(grid: RingGrid, defocus_angstrom: float, optics: Optics) -> Floats:
@@ -161,7 +174,7 @@ def _resolution_angstrom(rough: Floats, rough_model: Floats, grid: RingGrid, per
         half = int(np.clip(np.ceil(period[centre] / 2), 3, n // 4))
         part = slice(max(0, centre - half), min(n, centre + half + 1))
         a, b = rough[part] - rough[part].mean(), rough_model[part] - rough_model[part].mean()
-        if _correlation(a, b, grid.count[part]) < _LEAST_LOCAL_CORRELATION:
+        if _correlation(a, b, grid.ring_count[part]) < _LEAST_LOCAL_CORRELATION:
             break
         finest = centre
     return float(1 / grid.frequency[finest])

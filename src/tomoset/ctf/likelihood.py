@@ -1,12 +1,13 @@
-"""How likely a defocus makes the spectra of one image.
+"""The search: how likely each defocus of a wide grid makes the spectra of one image.
 
-The relative spectrum of a row (one height, one sector) is ``background · (1 + A g(k) CTF²(k; D))`` with the row's own
+The relative spectrum of a row (tiles of one height) is ``background · (1 + A g(k) CTF²(k; D))`` with the row's own
 smooth background and a Gaussian envelope g. Powers scatter exponentially, so a mean over m coefficients has the
 relative variance 1 / m and, with the amplitude A at its best value, the gain of the log-likelihood over no Thon rings
 at all is ``½ (Σ m S M)² / Σ m M²`` for the spectra S and the models M freed from every smooth function of k.
 
 Because that projection is linear, the correlation of every row with every defocus of a grid is one matrix product;
-gradients, astigmatism, hands and whole series are then looked up in it.
+gradients, hands and whole series are then looked up in it. It finds the right ring among all; what the smooth functions
+take from the rings biases it by some hundreds of Å, which :mod:`tomoset.ctf.joint_fit` puts right.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tomoset.ctf.spectra import INDEPENDENT_SHARE, RingGrid, TileSpectra
 from tomoset.model import Optics
 from tomoset.physics import ctf
 
-__all__ = ["ENVELOPES", "Correlations", "ModelTable", "correlate", "model_table", "remove_smooth", "whiten"]
+__all__ = ["ENVELOPES", "Correlations", "ModelTable", "correlate", "model_table", "remove_smooth", "smooth_level"]
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +39,7 @@ class ModelTable:
     models : (e, d, r) array of float64
         For each envelope of ``ENVELOPES``.
     power : (e, d) array of float64
-        ``Σ m M²`` over the rings of one tile in one sector.
+        ``Σ m M²`` over the rings of one tile.
     grid : RingGrid
     """
 
@@ -55,13 +56,13 @@ class ModelTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correlations:
-    """Spectra of one image, correlated with every model: all that the fits need.
+    """Spectra of one image, correlated with every model: all that the search needs.
 
     Parameters
     ----------
-    values : (e, 2, h, s, d) array of float64
+    values : (e, h, d) array of float64
         ``Σ m S M`` of every row; multiply by the number of tiles.
-    n_tiles : (2, h) array of float64
+    n_tiles : (h,) array of float64
     height_step : (h,) array of int
         In steps of the table's defocus grid.
     table : ModelTable
@@ -73,45 +74,19 @@ class Correlations:
     table: ModelTable
 
     def along_defocus(self, envelope: int, hand: int) -> Floats:
-        """Gain of the log-likelihood (d,) of each defocus at the image centre, without astigmatism.
+        """Gain of the log-likelihood (d,) of each defocus at the image centre.
 
         Bins whose local defocus leaves the grid count with the grid's end.
         """
-        n_sectors, n_defocus = self.values.shape[3:]
-        by_height = np.einsum("bh,bhsd->hd", self.n_tiles, self.values[envelope])
-        tiles = self.n_tiles.sum(axis=0)
+        n_defocus = self.values.shape[2]
         product, power = np.zeros(n_defocus), np.zeros(n_defocus)
         index = np.arange(n_defocus)
-        for row, n, step in zip(by_height, tiles, self.height_step, strict=True):
+        for row, n, step in zip(self.values[envelope], self.n_tiles, self.height_step, strict=True):
             local = np.clip(index + hand * step, 0, n_defocus - 1)
-            product += row[local]
-            power += n * n_sectors * self.table.power[envelope, local]
-        return _gain(product, power)
-
-    def at(
-        self, envelope: int, hand: int, defocus_angstrom: float, astigmatism_xy: Floats, halves: tuple[int, ...]
-    ) -> float:
-        """Gain of the log-likelihood at one defocus with astigmatism ``½ (U − V) (cos 2α, sin 2α)``, Å."""
-        table = self.table
-        along = astigmatism_xy[0] * np.cos(2 * table.grid.azimuth) + astigmatism_xy[1] * np.sin(2 * table.grid.azimuth)
-        place = (defocus_angstrom + along - table.defocus_angstrom[0]) / table.step_angstrom
-        place = np.clip(place[None, :] + hand * self.height_step[:, None], 0, len(table.defocus_angstrom) - 1.001)
-        low = place.astype(np.intp)
-        part = place - low
-        rows, sectors = np.ix_(*(np.arange(n) for n in place.shape))
-        product, power = 0.0, 0.0
-        local_power = (1 - part) * table.power[envelope, low] + part * table.power[envelope, low + 1]
-        for half in halves:
-            values = self.values[envelope, half]
-            local = (1 - part) * values[rows, sectors, low] + part * values[rows, sectors, low + 1]
-            product += float(self.n_tiles[half] @ local.sum(axis=1))
-            power += float(self.n_tiles[half] @ local_power.sum(axis=1))
-        return float(_gain(np.array(product), np.array(power)))
-
-
-def _gain(product: Floats, power: Floats) -> Floats:
-    gain: Floats = 0.5 * INDEPENDENT_SHARE * np.square(np.maximum(product, 0)) / np.maximum(power, 1e-30)
-    return gain
+            product += n * row[local]
+            power += n * self.table.power[envelope, local]
+        gain: Floats = 0.5 * INDEPENDENT_SHARE * np.square(np.maximum(product, 0)) / np.maximum(power, 1e-30)
+        return gain
 
 
 def model_table(grid: RingGrid, optics: Optics, defocus_angstrom: Floats) -> ModelTable:
@@ -128,33 +103,41 @@ def model_table(grid: RingGrid, optics: Optics, defocus_angstrom: Floats) -> Mod
     )
     damping = np.exp(-np.array(ENVELOPES)[:, None] * np.square(frequency)[None, :])
     models = remove_smooth(damping[:, None, :] * squared[None], grid)
-    return ModelTable(defocus_angstrom, models, np.square(models) @ grid.count, grid)
+    return ModelTable(defocus_angstrom, models, np.square(models) @ grid.ring_count, grid)
 
 
-def correlate(spectra: TileSpectra, table: ModelTable) -> Correlations:
-    """Correlate the spectra of one image with every model of a table."""
-    rows = remove_smooth(whiten(spectra, table.grid), table.grid) * table.grid.count
-    values = np.einsum("bhsr,edr->ebhsd", rows, table.models, optimize=True)
-    return Correlations(values, spectra.n_tiles, spectra.height_step, table)
+def correlate(spectra: TileSpectra, gradient_xy: Floats, table: ModelTable) -> Correlations:
+    """Correlate the spectra of one image, its tiles sorted by their height, with every model of a table."""
+    grid = table.grid
+    height = spectra.position_xy_angstrom @ gradient_xy
+    steps, group = np.unique(np.round(height / table.step_angstrom).astype(np.intp), return_inverse=True)
+    n_tiles = np.bincount(group, weights=spectra.n_tiles).astype(np.float64)
+    by_ring = np.einsum("tsr,sr->tr", spectra.power, grid.count) / grid.ring_count
+    rows = np.zeros((len(steps), by_ring.shape[1]))
+    np.add.at(rows, group, by_ring * spectra.n_tiles[:, None])
+    rows /= n_tiles[:, None]
+    level = smooth_level(n_tiles @ rows / n_tiles.sum(), grid)
+    cleaned = remove_smooth(rows / level - 1, grid) * grid.ring_count
+    values = np.einsum("hr,edr->ehd", cleaned, table.models, optimize=True)
+    return Correlations(values, n_tiles, steps, table)
 
 
-def whiten(spectra: TileSpectra, grid: RingGrid) -> Floats:
-    """Spectra (2, h, s, r) relative to the image's smooth background, minus one; zero where there are no tiles."""
-    filled = spectra.n_tiles > 0
-    mean = np.einsum("bh,bhsr->r", spectra.n_tiles, spectra.power) / (spectra.n_tiles.sum() * spectra.power.shape[2])
+def smooth_level(mean: Floats, grid: RingGrid) -> Floats:
+    """Smooth positive curve through a radial spectrum."""
     basis = _smooth_basis(grid)
-    weight = np.sqrt(grid.count)
-    level = np.log(np.maximum(mean, 1e-12))
-    coefficients, *_ = np.linalg.lstsq(basis * weight[:, None], level * weight, rcond=None)
-    relative = spectra.power / np.exp(basis @ coefficients) - 1
-    return np.where(filled[:, :, None, None], relative, 0.0)
+    weight = np.sqrt(grid.ring_count)
+    log_level = np.log(np.maximum(mean, 1e-12))
+    coefficients, *_ = np.linalg.lstsq(basis * weight[:, None], log_level * weight, rcond=None)
+    level: Floats = np.exp(basis @ coefficients)
+    return level
 
 
 def remove_smooth(rows: Floats, grid: RingGrid) -> Floats:
     """Subtract from every row (…, r) its best smooth function of frequency, rings weighted by their coefficients."""
-    basis, _ = np.linalg.qr(_smooth_basis(grid) * np.sqrt(grid.count)[:, None])
-    weighted = rows * np.sqrt(grid.count)
-    cleaned: Floats = (weighted - (weighted @ basis) @ basis.T) / np.sqrt(grid.count)
+    weight = np.sqrt(grid.ring_count)
+    basis, _ = np.linalg.qr(_smooth_basis(grid) * weight[:, None])
+    weighted = rows * weight
+    cleaned: Floats = (weighted - (weighted @ basis) @ basis.T) / weight
     return cleaned
 
 

@@ -40,7 +40,7 @@ class CtfParams:
 
     tile_angstrom: float = 1280.0
     coarsest_angstrom: float = 40.0
-    finest_angstrom: float = 10.0
+    finest_angstrom: float = 7.0
     defocus_min_angstrom: float = 5000.0
     defocus_max_angstrom: float = 80000.0
     nominal_defocus_angstrom: float | None = None

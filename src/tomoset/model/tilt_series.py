@@ -28,6 +28,8 @@ class CtfEstimate:
         Correlation of the background-free spectrum with the fitted CTF², −1 to 1.
     resolution_angstrom : float
         Finest spacing at which the fit still follows the data.
+    defocus_error_angstrom : float or None
+        Standard error of the mean defocus; None where nobody estimated it.
     """
 
     defocus_u_angstrom: float
@@ -35,6 +37,7 @@ class CtfEstimate:
     astigmatism_deg: float
     score: float
     resolution_angstrom: float
+    defocus_error_angstrom: float | None = None
 
     @property
     def defocus_angstrom(self) -> float:
