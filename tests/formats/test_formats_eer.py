@@ -8,10 +8,10 @@ import tracemalloc
 import numpy as np
 import pytest
 import tifffile
-from eer_encoder import encode, metadata, write_eer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eer_encoder import encode, encode_quickly, metadata, write_eer, write_streams
 from tomoset.errors import FormatError, ParameterError
 from tomoset.formats.eer import EerGrouping, EerMovie, group_limits, open_eer
 from tomoset.formats.movies import open_movie
@@ -148,11 +148,9 @@ def test_groups_of_nothing_are_refused(wrong):
 def test_a_4k_movie_is_decoded_group_by_group_by_threads_at_once(tmp_path):
     n = 2048 * 2048
     rng = np.random.default_rng(3)
-    data = encode_quickly(np.sort(rng.choice(n, 20_000, replace=False)), n)
-    path = write_eer(tmp_path / "m.eer", np.zeros((24, 8, 8), bool))
-    small = open_movie(path, eer=EerGrouping(frames_per_group=6))
-    path.write_bytes(data)
-    movie = EerMovie(path, (4, 2048, 2048), small.limits, (((0, len(data)),),) * 24, (7, 2, 2), small.header)
+    stream = encode_quickly(np.sort(rng.choice(n, 20_000, replace=False)), n)
+    path = write_streams(tmp_path / "m.eer", [stream] * 24, (2048, 2048))
+    movie = open_movie(path, eer=EerGrouping(frames_per_group=6))
     movie.read((0,))
     tracemalloc.start()
     got = movie.read((1,))
@@ -161,20 +159,6 @@ def test_a_4k_movie_is_decoded_group_by_group_by_threads_at_once(tmp_path):
     assert got.sum() == 6 * 20_000
     assert peak < 3 * n
     assert runs_beside_python(lambda: movie.read((2,)))
-
-
-def encode_quickly(positions, n):
-    """As ``encode``, for many events: runs of 7 bits."""
-    gaps = np.diff([-1, *positions, n]) - 1
-    longest = gaps // 127
-    length = 7 * longest + 11
-    start = np.cumsum(length) - length
-    bits = np.zeros(length.sum() - 4, np.uint8)
-    for gap_start, runs in zip(start, longest, strict=True):
-        bits[gap_start : gap_start + 7 * runs] = 1
-    for k in range(7):
-        bits[start + 7 * longest + k] = (gaps % 127) >> k & 1
-    return np.packbits(bits, bitorder="little").tobytes()
 
 
 def test_the_quick_encoder_is_the_slow_one():

@@ -185,6 +185,19 @@ def test_other_kinds_of_mdoc_are_named_for_what_they_are(shared_data, name, mess
         read_movie_set(shared_data / "mdoc" / name)
 
 
+def test_every_other_real_mdoc_is_refused_in_one_paragraph(shared_data):
+    """None of them comes with its movies here; whatever an mdoc describes, it is told what is missing."""
+    n = 0
+    for path in sorted((shared_data / "mdoc").rglob("*.mdoc")):
+        with pytest.raises(
+            (FormatError, InputMissingError), match="expected .* found|expected .* are not there"
+        ) as error:
+            read_movie_set(path)
+        assert "\n" not in str(error.value)
+        n += 1
+    assert n == 14
+
+
 def test_an_mdoc_without_tilts_or_angles_is_refused(raw):
     raw.write(TiltAngle=None)
     with pytest.raises(FormatError, match=r"TiltAngle.*\[ZValue = 0\]"):
@@ -230,6 +243,11 @@ def test_real_series_come_in_when_their_movies_are_there(shared_data, tmp_path, 
         corrected = np.loadtxt(shared_data / "mdoc/cryocat_TS_017/017_corrected_dose.txt")
         np.testing.assert_allclose(after, corrected, atol=0.01)
         assert got.nominal_tilt_axis_deg == 82.9
+        # Its frame doses are per raw frame of an EER, seven times too small for these sums: shares only.
+        first = next(m for m in got.movies if m.name == "017_01.mrc")
+        shares = np.array([0.023687] * 3 + [0.035531] * 7)
+        np.testing.assert_allclose(first.frame_dose_e_per_angstrom2, 2.23843 * shares / shares.sum())
+        assert noted(got, "does not add up to the dose of 60 tilts")
     if name.endswith("tilt_series.mdoc"):
         assert got.movies[20].nominal_tilt_deg == 0.000999877
         assert got.movies[20].acquisition_order == 0
