@@ -190,7 +190,7 @@ def test_every_other_real_mdoc_is_refused_in_one_paragraph(shared_data):
     n = 0
     for path in sorted((shared_data / "mdoc").rglob("*.mdoc")):
         with pytest.raises(
-            (FormatError, InputMissingError), match="expected .* found|expected .* are not there"
+            (FormatError, InputMissingError), match=r"expected .* found|expected .* are not there"
         ) as error:
             read_movie_set(path)
         assert "\n" not in str(error.value)
