@@ -6,9 +6,10 @@ first: the number of empty pixels before the next event (8 bits for compression 
 so that bytes suffice for groups of up to 255. No real file was at hand here: the decoder is held to an encoder written
 from this description (``tests/eer_encoder.py``), which also follows RELION's ``src/renderEER.cpp``.
 
-Orientation. RELION, Warp and MotionCor take a file's first row as row 0, IMOD reads an EER as every TIFF, with the
-first row on top. This module does as IMOD, whose convention the mdoc's tilt axis follows; the gain reference's TIFF
-(``.gain``) lies as the frames in all of them. The tag Orientation is applied by none of these programs, nor here.
+Orientation. RELION (``renderEER.cpp``), Warp (``EER.cpp``) and MotionCor3 take a file's first row as row 0; IMOD
+(``convertEERpositions`` in ``iitif.c``) puts it on top, as in every TIFF. This module does as IMOD, whose convention the
+mdoc's tilt axis follows; the gain reference's TIFF (``.gain``) lies as the frames in RELION and IMOD alike. The tag
+Orientation is applied by none of these programs, nor here.
 
 Metadata. Tag 65001 holds XML items. ``sensorPixelSize.width`` is the pixel at the *specimen* in metres, ``totalDose``
 counts e/pixel (7.06e-11 m and the frames' own event counts in files of EMPIAR-13509 and EMPIAR-11906, as a reader's
