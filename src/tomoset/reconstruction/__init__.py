@@ -3,8 +3,10 @@
 from tomoset.reconstruction.back_projection import back_project_views
 from tomoset.reconstruction.denoise import DenoiseParams, denoise
 from tomoset.reconstruction.denoise import methods_text as denoise_methods_text
+from tomoset.reconstruction.forward_projection import project_volume
 from tomoset.reconstruction.fsc import ShellCorrelation, fourier_shell_correlation, resolution_angstrom
 from tomoset.reconstruction.params import ReconstructionParams
+from tomoset.reconstruction.sirt import iterate_views
 from tomoset.reconstruction.wbp import methods_text, reconstruct
 
 STAGE_VERSION = "2"
@@ -18,7 +20,9 @@ __all__ = [
     "denoise",
     "denoise_methods_text",
     "fourier_shell_correlation",
+    "iterate_views",
     "methods_text",
+    "project_volume",
     "reconstruct",
     "resolution_angstrom",
 ]

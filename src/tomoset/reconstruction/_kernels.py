@@ -30,6 +30,7 @@ __all__ = [
     "project_blocks",
     "project_volume",
     "unpack_blocks",
+    "weigh_residual",
 ]
 
 ROWS_Y = LANES
@@ -234,6 +235,27 @@ def project_volume(
                 for iz in range(n_z):
                     turn(flat, ((z + iz) * ny + y) * nx + x, nx, (n_y, n_x), tile, iz * TILE * ROWS_Y, ROWS_Y)
                 _project_tile(tile, rows[block], table[0], table[1], table[2], table[3], n_rows, 0)
+
+
+@njit(nogil=True, cache=True)
+def weigh_residual(rows: Floats, projected: Floats, seen: Floats, weight: Floats, subset: NDArray[np.intp]) -> float:
+    """Replace projections by what they lack, times ``weight`` of their view; return its unweighted sum of squares.
+
+    ``rows, seen`` are (y blocks, views, u, 64); ``projected`` holds the views of ``subset`` alone.
+    """
+    total = 0.0
+    for block in range(rows.shape[0]):
+        for t in range(subset.size):
+            view = subset[t]
+            factor = weight[view]
+            for u in range(rows.shape[2]):
+                squares = np.float32(0.0)
+                for i in range(rows.shape[3]):
+                    lacking = seen[block, view, u, i] * (rows[block, view, u, i] - projected[block, t, u, i])
+                    squares += lacking * lacking
+                    projected[block, t, u, i] = lacking * factor
+                total += float(squares)
+    return total
 
 
 @njit(nogil=True, cache=True)

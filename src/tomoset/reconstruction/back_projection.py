@@ -16,8 +16,11 @@ __all__ = [
     "back_project_planes",
     "back_project_views",
     "blocks_of",
+    "frame_around",
+    "pack_views",
     "row_steps",
     "run_jobs",
+    "say_nothing",
     "zero_rows",
 ]
 
@@ -172,12 +175,19 @@ def back_project_views(
             f"expected views of shape ({tilt.size}, u, {shape_zyx[1]}) for a volume of {shape_zyx}, "
             f"found {views_nuv.shape}"
         )
-    n_u = views_nuv.shape[1]
-    reach = np.abs(np.cos(np.deg2rad(tilt))) * (shape_zyx[2] / 2 + 1) + np.abs(np.sin(np.deg2rad(tilt))) * (
-        shape_zyx[0] / 2 + 1
-    )
-    half = max(n_u // 2 + 1, int(np.ceil(reach.max() * oversampling)) + 1)
-    frame = RowFrame(
+    frame = frame_around(shape_zyx, tilt, views_nuv.shape[1], oversampling)
+    rows = pack_views(views_nuv, frame)
+    volume = np.empty(shape_zyx, np.float32)
+    back_project_blocks(rows, frame, tilt, volume, y_first=0, workers=workers, report=say_nothing)
+    return volume
+
+
+def frame_around(shape_zyx: tuple[int, ...], y_tilt_deg: NDArray[np.float64], n_u: int, oversampling: int) -> RowFrame:
+    """Rows for views of ``n_u`` samples, enough that no voxel of the volume reads beyond them; a voxel is 1 Å."""
+    turn = np.deg2rad(y_tilt_deg)
+    reach = np.abs(np.cos(turn)) * (shape_zyx[2] / 2 + 1) + np.abs(np.sin(turn)) * (shape_zyx[0] / 2 + 1)
+    half = max(n_u // 2 + 1, math.ceil(reach.max() * oversampling) + 1)
+    return RowFrame(
         n_u=2 * half + 3,
         n_v=shape_zyx[1],
         centre_u=half,
@@ -185,10 +195,6 @@ def back_project_views(
         step_u_angstrom=1 / oversampling,
         step_v_angstrom=1.0,
     )
-    rows = pack_views(views_nuv, frame)
-    volume = np.empty(shape_zyx, np.float32)
-    back_project_blocks(rows, frame, tilt, volume, y_first=0, workers=workers, report=_say_nothing)
-    return volume
 
 
 def pack_views(views_nuv: NDArray[np.float32], frame: RowFrame) -> NDArray[np.float32]:
@@ -204,5 +210,6 @@ def pack_views(views_nuv: NDArray[np.float32], frame: RowFrame) -> NDArray[np.fl
     return rows
 
 
-def _say_nothing(done: int, total: int) -> None:
+def say_nothing(done: int, total: int) -> None:
+    """Report nothing."""
     del done, total

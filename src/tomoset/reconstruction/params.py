@@ -6,8 +6,9 @@ from typing import Literal, get_args
 
 from tomoset.errors import ParameterError
 
-__all__ = ["CtfCorrection", "Filter", "ReconstructionParams"]
+__all__ = ["CtfCorrection", "Filter", "Method", "ReconstructionParams"]
 
+Method = Literal["wbp", "sirt", "sart"]
 Filter = Literal["ramp", "hamming", "exact", "imod", "sirt-like"]
 CtfCorrection = Literal["phase-flip", "multiply", "phase-flip-slabs", "multiply-slabs", "none"]
 
@@ -22,6 +23,16 @@ class ReconstructionParams:
         Edge of a voxel, Å; not smaller than the tilt images' pixel.
     thickness_angstrom : float
         Extent of the volume along z, Å; it should hold the whole specimen.
+    method : {"wbp", "sirt", "sart"}
+        Weighted back-projection; or iterations that bring the volume's projections towards the unfiltered views, all
+        views at once (Gilbert 1972, J. Theor. Biol. 36:105) or some at a time. ``filter`` belongs to the first.
+    iterations : int
+        Passes over all views, for ``sirt`` and ``sart``.
+    relaxation : float
+        Share of the remaining difference that an iteration takes, above 0 and below 2; noisy views want less of it
+        with ``sart``.
+    subset_tilts : int
+        Views that ``sart`` takes at a time, spread over the tilt range.
     filter : {"ramp", "hamming", "exact", "imod", "sirt-like"}
         Weighting across the tilt axis: the plain ramp; the ramp times ``0.55 + 0.45 cos(2 π f)`` (AreTomo), which
         damps fine noise; the overlap of the central slices of an object as thick as ``specimen_thickness_angstrom``
@@ -59,6 +70,10 @@ class ReconstructionParams:
 
     voxel_size_angstrom: float = 10.0
     thickness_angstrom: float = 1800.0
+    method: Method = "wbp"
+    iterations: int = 10
+    relaxation: float = 1.0
+    subset_tilts: int = 4
     filter: Filter = "ramp"
     imod_cutoff_cycles_per_voxel: float = 0.35
     imod_falloff_cycles_per_voxel: float = 0.035
@@ -79,7 +94,11 @@ class ReconstructionParams:
                 f"reconstruction.thickness_angstrom: expected at least one voxel ({self.voxel_size_angstrom:g} Å), "
                 f"found {self.thickness_angstrom:g} Å"
             )
-        for name, words in (("filter", get_args(Filter)), ("ctf_correction", get_args(CtfCorrection))):
+        for name, words in (
+            ("method", get_args(Method)),
+            ("filter", get_args(Filter)),
+            ("ctf_correction", get_args(CtfCorrection)),
+        ):
             if getattr(self, name) not in words:
                 raise ParameterError(
                     f"reconstruction.{name}: expected one of {', '.join(words)}, found {getattr(self, name)!r}"
@@ -95,6 +114,7 @@ class ReconstructionParams:
                 f"found {self.centre_angstrom_xyz}"
             )
         _check_filter(self)
+        _check_iterations(self)
 
     @property
     def in_slabs(self) -> bool:
@@ -119,4 +139,19 @@ def _check_filter(params: ReconstructionParams) -> None:
     if params.sirt_iterations < 1:
         raise ParameterError(
             f"reconstruction.sirt_iterations: expected one iteration or more, found {params.sirt_iterations}"
+        )
+
+
+def _check_iterations(params: ReconstructionParams) -> None:
+    for name in ("iterations", "subset_tilts"):
+        if getattr(params, name) < 1:
+            raise ParameterError(f"reconstruction.{name}: expected 1 or more, found {getattr(params, name)}")
+    if not 0 < params.relaxation < 2:
+        raise ParameterError(
+            f"reconstruction.relaxation: expected a number above 0 and below 2, found {params.relaxation:g}"
+        )
+    if params.method != "wbp" and params.in_slabs:
+        raise ParameterError(
+            f"reconstruction.ctf_correction: expected phase-flip, multiply or none with the method {params.method}, "
+            f"found {params.ctf_correction}: a view has one defocus at each place there; use the method wbp for slabs"
         )

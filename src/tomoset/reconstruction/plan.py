@@ -153,7 +153,7 @@ class Plan:
                 series_geometry=seen_from(self.series_geometry, (0.0, 0.0, z)),
                 geometry=geometry,
                 grid=grid,
-                rows=_row_frame(grid, geometry),
+                rows=_row_frame(grid, geometry, ROW_SAMPLES),
                 middle_z_angstrom=self.middle_z_angstrom + z,
             )
             found.append((slice(first, end), plan))
@@ -224,16 +224,17 @@ def make_plan(series: TiltSeries, params: ReconstructionParams) -> Plan:
         geometry=geometry,
         grid=grid,
         source=padded_frame(shape_yx, series.pixel_size_angstrom, voxel),
-        rows=_row_frame(grid, geometry),
+        # Iterations compare the projections of voxels with the views, one sample a voxel.
+        rows=_row_frame(grid, geometry, ROW_SAMPLES if params.method == "wbp" else 1),
         middle_z_angstrom=params.centre_angstrom_xyz[2],
     )
 
 
-def _row_frame(grid: Grid, geometry: TiltGeometry) -> RowFrame:
+def _row_frame(grid: Grid, geometry: TiltGeometry, samples: int) -> RowFrame:
     """Enough samples that no voxel of any view reads beyond them."""
     half_xyz = np.asarray(grid.shape_zyx[::-1]) / 2 + 1
     reach = np.abs(aligned_from_specimen(geometry)) @ half_xyz
-    centre_u = math.ceil(reach[:, 0].max() * ROW_SAMPLES) + 1
+    centre_u = math.ceil(reach[:, 0].max() * samples) + 1
     n_y = grid.shape_zyx[1]
     centre_v, n_v = n_y // 2, n_y
     if np.any(geometry.x_tilt_deg):
@@ -246,7 +247,7 @@ def _row_frame(grid: Grid, geometry: TiltGeometry) -> RowFrame:
         n_v=n_v,
         centre_u=centre_u,
         centre_v=centre_v,
-        step_u_angstrom=voxel / ROW_SAMPLES,
+        step_u_angstrom=voxel / samples,
         step_v_angstrom=voxel,
     )
 

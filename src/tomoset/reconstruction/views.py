@@ -20,7 +20,15 @@ from tomoset.reconstruction.weighting import (
     dose_filters,
 )
 
-__all__ = ["ViewFilters", "contrast_of_counts", "filtered_view", "filtered_views", "make_filters", "padded_spectrum"]
+__all__ = [
+    "ViewFilters",
+    "contrast_of_counts",
+    "filtered_view",
+    "filtered_views",
+    "make_filters",
+    "padded_spectrum",
+    "seen_samples",
+]
 
 Floats = NDArray[np.float64]
 _TABLE = 2048
@@ -33,7 +41,8 @@ class ViewFilters:
     Parameters
     ----------
     across : (n, m) array of float64
-        Table over frequencies across the tilt axis, 0 to Nyquist: ramp, band edge, correction of the back-projection's
+        Table over frequencies across the tilt axis, 0 to Nyquist: the band's edge, and unless the volume is found by
+        iterations ramp, correction of the back-projection's
         interpolation, and the voxel's edge (so that a voxel holds the change of intensity it makes).
     along : (m,) array of float64
         Table over frequencies along the axis: the band's edge.
@@ -81,7 +90,7 @@ def make_filters(series: TiltSeries, params: ReconstructionParams, plan: Plan) -
         radial = dose_filters(magnitude, series.dose_middle_e_per_angstrom2[plan.used], series.optics.voltage_kv)
     levels = _all_levels(series, params, plan)
     return ViewFilters(
-        across=np.stack(weights) * (edge / tent * voxel),
+        across=np.stack(weights) * (edge / tent * voxel) if params.method == "wbp" else np.tile(edge, (len(levels), 1)),
         along=edge,
         radial=radial,
         levels=levels,
@@ -246,6 +255,19 @@ def filtered_views(
             weights = levels.weights(level, _from_image_centre(plan, index), plan.middle_z_angstrom)
             n_v = min(plan.rows.n_v - first_v, target.shape[0] * ROWS_Y)
             _view_kernels.resample_aligned(image, target, weights, line, first_v, n_v, frame.field_yx)
+
+
+def seen_samples(plan: Plan, index: int) -> NDArray[np.bool_]:
+    """Which samples (u, v) of an aligned view its image shows; the others are a taper or nothing."""
+    frame = plan.source
+    lines, at = _sample_lines(plan, index), np.arange(plan.rows.n_v)
+    first = frame.taper * frame.pixel_size_angstrom / frame.fine_pixel_yx_angstrom
+    seen = np.ones((plan.rows.n_u, plan.rows.n_v), np.bool_)
+    for axis, n in enumerate(frame.shape_yx):
+        pixel = lines[:, axis, :1] + at * (lines[:, axis, 1:2] + at * lines[:, axis, 2:])
+        last = first[axis] + (n - 1) * frame.pixel_size_angstrom / frame.fine_pixel_yx_angstrom[axis]
+        seen &= (pixel >= first[axis]) & (pixel <= last)
+    return seen
 
 
 def _sample_lines(plan: Plan, index: int) -> Floats:

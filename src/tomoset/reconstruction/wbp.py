@@ -1,23 +1,19 @@
 """The verb: an aligned tilt series to its tomogram."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.model import ArraySource, InMemory, Progress, Resources, TiltSeries, Tomogram
-from tomoset.reconstruction.back_projection import (
-    back_project_blocks,
-    back_project_planes,
-    blocks_of,
-    run_jobs,
-    zero_rows,
-)
+from tomoset.reconstruction.aligned_rows import phases, rows_of
+from tomoset.reconstruction.back_projection import back_project_blocks, back_project_planes, blocks_of
+from tomoset.reconstruction.iterative import check_iterable, iterated_volume
 from tomoset.reconstruction.params import ReconstructionParams
 from tomoset.reconstruction.plan import Plan, make_plan
-from tomoset.reconstruction.views import ViewFilters, contrast_of_counts, filtered_views, make_filters
+from tomoset.reconstruction.views import ViewFilters, make_filters
 
 __all__ = ["methods_text", "reconstruct"]
 
@@ -32,7 +28,7 @@ Slab = tuple[slice, Plan]
 def reconstruct(
     series: TiltSeries, params: ReconstructionParams, *, resources: Resources, progress: Progress
 ) -> Tomogram:
-    """Reconstruct a tomogram by weighted back-projection.
+    """Reconstruct a tomogram by weighted back-projection or iterations.
 
     Parameters
     ----------
@@ -54,7 +50,7 @@ def reconstruct(
     Raises
     ------
     GeometryError
-        If the series is not aligned or no tilt is used.
+        If the series is not aligned, no tilt is used, or iterations are asked for views that are tilted about x too.
     ParameterError
         If voxels are smaller than pixels, an image is empty, or phases shall be flipped without a defocus.
 
@@ -73,8 +69,13 @@ def reconstruct(
     sources = {"volume_zyx": series.images_nyx}
     if halves and series.odd_nyx is not None and series.even_nyx is not None:
         sources |= {"odd_zyx": series.odd_nyx, "even_zyx": series.even_nyx}
+    if params.method == "wbp":
+        make = partial(_volume_of, slabs=slabs)
+    else:
+        check_iterable(series.run, plan)
+        make = partial(iterated_volume, params=params)
     volumes = {
-        name: InMemory(_volume_of(name, source, series, plan, slabs, filters, resources, progress))
+        name: InMemory(make(name, source, series, plan, filters=filters, resources=resources, progress=progress))
         for name, source in sources.items()
     }
     return Tomogram(
@@ -83,7 +84,7 @@ def reconstruct(
         volume_zyx=volumes["volume_zyx"],
         odd_zyx=volumes.get("odd_zyx"),
         even_zyx=volumes.get("even_zyx"),
-        kind="wbp",
+        kind=params.method,
         contrast="dark",
         tilt_indices=tuple(int(i) for i in plan.used),
         geometry=plan.series_geometry,
@@ -108,9 +109,16 @@ def methods_text(params: ReconstructionParams) -> str:
         "sirt-like": f"IMOD's filter like {params.sirt_iterations} iterations of SIRT",
     }[params.filter]
     halves = " Half tomograms were made from odd and even frames." if params.half_sets else ""
+    how = f"weighted back-projection with {weights}"
+    if params.method != "wbp":
+        sets = f", {params.subset_tilts} tilts at a time" if params.method == "sart" else ""
+        how = (
+            f"{params.iterations} iterations of {params.method.upper()} (relaxation {params.relaxation:g}{sets}) from "
+            "tilt images cut at the voxels' Nyquist frequency"
+        )
     return (
         f"Tomograms of {params.voxel_size_angstrom:g} Å voxels and {params.thickness_angstrom:g} Å depth were "
-        f"reconstructed by weighted back-projection with {weights}{dose}{ctf} (tomoset).{halves}"
+        f"reconstructed by {how}{dose}{ctf} (tomoset).{halves}"
     )
 
 
@@ -119,6 +127,7 @@ def _volume_of(
     source: ArraySource,
     series: TiltSeries,
     plan: Plan,
+    *,
     slabs: Sequence[Slab],
     filters: ViewFilters,
     resources: Resources,
@@ -128,9 +137,9 @@ def _volume_of(
     volume = resources.allocate(name, plan.grid.shape_zyx, np.float32)
     parts = list(_parts(plan, slabs, resources))
     total = len(parts) + sum(len(some) for some, _, _ in parts)
-    phases = _phases(progress, f"reconstruct {name.removesuffix('_zyx')}", total)
+    steps = phases(progress, f"reconstruct {name.removesuffix('_zyx')}", total)
     for some, first, n in parts:
-        rows = _rows_of(source, series, [p for _, p in some], filters, first, n, resources.workers, next(phases))
+        rows = rows_of(source, series, [p for _, p in some], filters, first, n, resources.workers, next(steps))
         for (z, slab), of_slab in zip(some, rows, strict=True):
             if plan.is_single_axis:
                 back_project_blocks(
@@ -140,11 +149,11 @@ def _volume_of(
                     volume[z],
                     y_first=first * of_slab.shape[-1],
                     workers=resources.workers,
-                    report=next(phases),
+                    report=next(steps),
                 )
             else:
                 back_project_planes(
-                    of_slab, slab.rows, slab.geometry, volume[z], workers=resources.workers, report=next(phases)
+                    of_slab, slab.rows, slab.geometry, volume[z], workers=resources.workers, report=next(steps)
                 )
     return volume
 
@@ -167,36 +176,6 @@ def _parts(plan: Plan, slabs: Sequence[Slab], resources: Resources) -> Iterator[
             yield slabs[slab : slab + in_step], first, min(per_part, n_blocks - first)
 
 
-def _rows_of(
-    source: ArraySource,
-    series: TiltSeries,
-    plans: Sequence[Plan],
-    filters: ViewFilters,
-    first_block: int,
-    n_blocks: int,
-    workers: int,
-    report: Callable[[int, int], None],
-) -> list[NDArray[np.float32]]:
-    """Filtered views of some y blocks in the kernel's order, for each plan."""
-    from tomoset.reconstruction import _kernels
-
-    used = plans[0].used
-    rows = [zero_rows(n_blocks, used.size, plan.rows.n_u) for plan in plans]
-
-    def job(index: int) -> Callable[[], None]:
-        def work() -> None:
-            row = int(used[index])
-            counts = np.asarray(source.read((row,)))
-            image = contrast_of_counts(counts, f"{series.run}, tilt {series.tilts[row].name}")
-            targets = [of_plan[:, index] for of_plan in rows]
-            filtered_views(image, plans, filters, index, targets, first_block * _kernels.ROWS_Y)
-
-        return work
-
-    run_jobs([job(i) for i in range(used.size)], workers, report)
-    return rows
-
-
 def _blocks_in_memory(plan: Plan, slabs: Sequence[Slab], resources: Resources) -> int:
     """How many y blocks of one slab the memory holds beside the transforms."""
     from tomoset.reconstruction import _kernels
@@ -205,13 +184,3 @@ def _blocks_in_memory(plan: Plan, slabs: Sequence[Slab], resources: Resources) -
     an_image = 4 * max(math.prod(plan.source.fine_yx), math.prod(plan.source.padded_yx))
     free = _SHARE * resources.memory_gib * 2**30 - resources.workers * _IMAGES_A_WORKER * an_image
     return max(1, int(free / a_block))
-
-
-def _phases(progress: Progress, label: str, parts: int) -> Iterator[Callable[[int, int], None]]:
-    """Map the jobs of each phase, filtering and back-projection in turn, to per mille of the whole."""
-
-    def report(part: int, done: int, total: int) -> None:
-        progress.step(label, 1000 * part + 1000 * done // total, 1000 * parts)
-
-    for part in range(parts):
-        yield partial(report, part)
