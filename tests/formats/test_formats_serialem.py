@@ -43,6 +43,11 @@ def test_without_a_gain_reference_the_notes_say_so(raw):
     assert got.notes == ("No gain reference was given; frames are taken as already corrected.",)
 
 
+def test_a_reference_that_the_mdoc_names_is_asked_for(raw):
+    raw.write(GainReference=r"X:\ref\SuperRef_1.dm4")
+    assert noted(read_movie_set(raw.mdoc), r"although SuperRef_1\.dm4 is named as theirs: give it \(--gain\)")
+
+
 @pytest.mark.parametrize("place", ["frames", "Frames", ".", "elsewhere", "elsewhere/frames"])
 def test_movies_are_found_beside_the_mdoc_or_where_one_says(raw, place):
     target = raw.folder / place

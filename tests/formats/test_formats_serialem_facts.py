@@ -187,7 +187,7 @@ def test_an_eer_header_tells_what_the_mdoc_does_not(raw):
     assert {m.exposure_time_s for m in got.movies} == {2.5}
     assert noted(got, "nominal 4 Å")
     assert noted(got, "the camera counted")
-    assert noted(got, r"name y\.gain")
+    assert noted(got, r"although y\.gain is named as theirs: give it")
     raw.write()
     as_eer(raw, 20, xml)
     got = read_movie_set(raw.mdoc)

@@ -7,8 +7,8 @@ so that bytes suffice for groups of up to 255. No real file was at hand here: th
 from this description (``tests/eer_encoder.py``), which also follows RELION's ``src/renderEER.cpp``.
 
 Orientation. RELION (``renderEER.cpp``), Warp (``EER.cpp``) and MotionCor3 take a file's first row as row 0; IMOD
-(``convertEERpositions`` in ``iitif.c``) puts it on top, as in every TIFF. This module does as IMOD, whose convention the
-mdoc's tilt axis follows; the gain reference's TIFF (``.gain``) lies as the frames in RELION and IMOD alike. The tag
+(``convertEERpositions`` in ``iitif.c``) puts it on top, as in every TIFF. This module does as IMOD, whose convention
+the mdoc's tilt axis follows; the gain reference's TIFF (``.gain``) lies as the frames in RELION and IMOD alike. The tag
 Orientation is applied by none of these programs, nor here.
 
 Metadata. Tag 65001 holds XML items. ``sensorPixelSize.width`` is the pixel at the *specimen* in metres, ``totalDose``

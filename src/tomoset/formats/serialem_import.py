@@ -188,8 +188,11 @@ def _recorded(mdoc: Mdoc, folder: Path, chosen: ImportChoices) -> tuple[_Recorde
 
 def _no_gain(recorded: _Recorded) -> tuple[str, ...]:
     named = {movie.header.gain_name for movie in recorded.eer_movies} - {None}
-    hint = f" The EER files name {few(sorted(map(str, named)))}." if named else ""
-    return (f"No gain reference was given; frames are taken as already corrected.{hint}",)
+    named |= {re.split(r"[\\/]", name)[-1] for s in recorded.kept_sections if (name := s.get("GainReference"))}
+    note = "No gain reference was given; frames are taken as already corrected"
+    if not named:
+        return (f"{note}.",)
+    return (f"{note}, although {few(sorted(map(str, named)))} is named as theirs: give it (--gain).",)
 
 
 def _voltage(mdoc: Mdoc, sections: Sequence[MdocSection], given: float | None) -> tuple[float, tuple[str, ...]]:
