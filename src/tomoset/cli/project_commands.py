@@ -159,7 +159,7 @@ def run(
     only: list[str] = typer.Option([], help="Only this run (repeat for more)."),
     engine: str = typer.Option("local", help="Where to compute: local."),
     workers: int = typer.Option(0, help="Processor cores to use; 0 = all."),
-    device: str = typer.Option("cpu", help="cpu."),
+    device: str = typer.Option("cpu", help="Where networks run and tomograms are projected: cpu, cuda."),
     memory: float = typer.Option(8.0, help="Memory to stay within, GiB."),
     as_json: bool = typer.Option(False, "--json", help="Machine-readable, no bars."),
 ) -> None:
@@ -169,7 +169,7 @@ def run(
     from tomoset.workflow.progress import QuietMonitor, TerminalMonitor
     from tomoset.workflow.project import open_project, require_noun, require_runs
 
-    for name, value, choices in (("--engine", engine, ("local",)), ("--device", device, ("cpu",))):
+    for name, value, choices in (("--engine", engine, ("local",)), ("--device", device, ("cpu", "cuda"))):
         if value not in choices:
             raise ParameterError(f"{name}: expected one of {', '.join(choices)}, found {value!r}")
     layout, recipe = open_project(project)

@@ -12,6 +12,7 @@ from tomoset.reconstruction.back_projection import blocks_of, zero_rows
 from tomoset.reconstruction.params import ReconstructionParams
 from tomoset.reconstruction.plan import Plan
 from tomoset.reconstruction.sirt import BLOCKS_A_JOB, Iterations, iterate_blocks, subsets_of
+from tomoset.reconstruction.torch_projection import iterate_blocks_on
 from tomoset.reconstruction.views import ViewFilters, seen_samples
 
 __all__ = ["check_iterable", "iterated_volume"]
@@ -64,16 +65,29 @@ def iterated_volume(
     for first in firsts:
         n = min(at_once, n_blocks - first)
         (rows,) = rows_of(source, series, [plan], filters, first, n, resources.workers, next(steps))
-        iterate_blocks(
-            rows,
-            _seen_rows(plan, first, n),
-            iterations,
-            volume,
-            y_first=first * rows.shape[-1],
-            blocks_a_job=a_job,
-            workers=resources.workers,
-            report=next(steps),
-        )
+        seen, y_first = _seen_rows(plan, first, n), first * rows.shape[-1]
+        if resources.device == "cpu":
+            iterate_blocks(
+                rows,
+                seen,
+                iterations,
+                volume,
+                y_first=y_first,
+                blocks_a_job=a_job,
+                workers=resources.workers,
+                report=next(steps),
+            )
+        else:
+            iterate_blocks_on(
+                resources.device,
+                rows,
+                seen,
+                iterations,
+                volume,
+                y_first=y_first,
+                memory_gib=resources.memory_gib,
+                report=next(steps),
+            )
     return volume
 
 

@@ -13,6 +13,7 @@ from tomoset.reconstruction.back_projection import back_project_blocks, back_pro
 from tomoset.reconstruction.iterative import check_iterable, iterated_volume
 from tomoset.reconstruction.params import ReconstructionParams
 from tomoset.reconstruction.plan import Plan, make_plan
+from tomoset.reconstruction.torch_projection import back_project_blocks_on
 from tomoset.reconstruction.views import ViewFilters, make_filters
 
 __all__ = ["methods_text", "reconstruct"]
@@ -36,8 +37,10 @@ def reconstruct(
         Aligned; only tilts with ``use`` enter.
     params : ReconstructionParams
     resources : Resources
-        Threads, memory, and where the volumes are made (``allocate``); the work is always the CPU's. Views that are
-        tilted about x as well take memory for all of their rows at once.
+        Threads, memory, where the volumes are made (``allocate``), and the device of projections: with ``"cuda"`` they
+        run on the GPU, blocks of y sized by its free memory, and agree with the CPU's to rounding. Views are always
+        filtered on the CPU; views that are tilted about x as well are also projected there, and take memory for all of
+        their rows at once.
     progress : Progress
 
     Returns
@@ -141,7 +144,18 @@ def _volume_of(
     for some, first, n in parts:
         rows = rows_of(source, series, [p for _, p in some], filters, first, n, resources.workers, next(steps))
         for (z, slab), of_slab in zip(some, rows, strict=True):
-            if plan.is_single_axis:
+            if plan.is_single_axis and resources.device != "cpu":
+                back_project_blocks_on(
+                    resources.device,
+                    of_slab,
+                    slab.rows,
+                    slab.geometry.y_tilt_deg,
+                    volume[z],
+                    y_first=first * of_slab.shape[-1],
+                    memory_gib=resources.memory_gib,
+                    report=next(steps),
+                )
+            elif plan.is_single_axis:
                 back_project_blocks(
                     of_slab,
                     slab.rows,
