@@ -28,36 +28,31 @@ class ImageCues:
 
     Parameters
     ----------
+    open_share : (n,) array of float64
+        Mean of what is not masked over the mean of the image; 1 where nothing is masked or seen.
     mean_over_deviation : (n,) array of float64
         Of the pixels that are not masked (AreTomo's measure of dark images).
     fine_power, fine_error : (n,) array of float64
         Power between 1/40 and 1/22 per Å that odd and even frames share, relative to the mean squared, and its
         standard error. Shot noise adds nothing to it, blur takes it away.
-    likeness : (n,) array of float64
-        Height of the correlation with the more similar of both neighbours, in standard deviations of the correlation.
+    small : tuple of (my, mx) arrays of float64 or None
+        The images on pixels of ``small_pixel_angstrom``, masks filled.
     """
 
+    open_share: Floats
     mean_over_deviation: Floats
     fine_power: Floats
     fine_error: Floats
-    likeness: Floats
+    small: tuple[Floats | None, ...]
+    small_pixel_angstrom: float
 
 
-def image_cues(series: TiltSeries, trusted: Mask, tilt_deg: Floats) -> ImageCues:
-    """Look at every image once.
-
-    Parameters
-    ----------
-    series : TiltSeries
-        Masks are heeded where there are any.
-    trusted : (n,) array of bool
-        Views that neighbours are compared with.
-    tilt_deg : (n,) array of float64
-    """
+def image_cues(series: TiltSeries) -> ImageCues:
+    """Look at every image once; masks are heeded where there are any."""
     n = len(series.tilts)
-    ratio, power, error = (np.full(n, np.nan) for _ in range(3))
+    share, ratio, power, error = (np.full(n, fill) for fill in (1.0, np.nan, np.nan, np.nan))
     small: list[Floats | None] = [None] * n
-    pixel = 1.0
+    pixel = series.pixel_size_angstrom
     if min(series.images_nyx.shape[1:]) >= _SMALLEST_SIDE:
         for index in range(n):
             view, mask = read_view(series, index), None if series.masks_nyx is None else series.masks_nyx[index]
@@ -65,13 +60,20 @@ def image_cues(series: TiltSeries, trusted: Mask, tilt_deg: Floats) -> ImageCues
             if not mean > 0 or (mask is not None and mask.mean() > _MOST_MASKED):
                 continue
             filled = _mask_filled(view, mask)
+            share[index] = float(filled.image_yx.mean(dtype=np.float64)) / mean
             ratio[index] = _mean_over_deviation(view, mask)
             power[index], error[index] = _fine_power(filled)
             factor = max(1, int(_LIKENESS_PIXEL_ANGSTROM // view.pixel_size_angstrom))
             small[index] = np.asarray(block_mean(filled.image_yx, factor), dtype=np.float64)
             pixel = factor * view.pixel_size_angstrom
-    likeness = neighbour_likeness(small, trusted, tilt_deg, series.nominal_tilt_axis_deg, pixel)
-    return ImageCues(mean_over_deviation=ratio, fine_power=power, fine_error=error, likeness=likeness)
+    return ImageCues(
+        open_share=share,
+        mean_over_deviation=ratio,
+        fine_power=power,
+        fine_error=error,
+        small=tuple(small),
+        small_pixel_angstrom=pixel,
+    )
 
 
 def _mean_over_deviation(view: View, mask: Mask | None) -> float:
@@ -120,20 +122,17 @@ def _fine_power(view: View) -> tuple[float, float]:
     return float(cross.mean()), float(cross.std() / np.sqrt(cross.size))
 
 
-def neighbour_likeness(
-    images: list[Floats | None], trusted: Mask, tilt_deg: Floats, axis_deg: float, pixel_angstrom: float
-) -> Floats:
+def neighbour_likeness(cues: ImageCues, trusted: Mask, tilt_deg: Floats, axis_deg: float) -> Floats:
     """Correlate each view with the nearest trusted ones on either side.
 
     Parameters
     ----------
-    images : list of (ny, nx) array of float64 or None
-        All of one shape.
+    cues : ImageCues
     trusted : (n,) array of bool
+        Views that others are compared with.
     tilt_deg : (n,) array of float64
     axis_deg : float
         Tilt axis in the image, from y counter-clockwise.
-    pixel_angstrom : float
 
     Returns
     -------
@@ -141,6 +140,7 @@ def neighbour_likeness(
         The higher of the two peaks, in standard deviations of the correlation map; NaN without image or neighbour.
         The neighbour's image is stretched across the axis by the ratio of the cosines.
     """
+    images, pixel_angstrom = cues.small, cues.small_pixel_angstrom
     order = np.argsort(tilt_deg, kind="stable")
     likeness = np.full(len(images), np.nan)
     known = {}
@@ -159,7 +159,7 @@ def neighbour_likeness(
 
 
 def _peak_height(
-    images: list[Floats | None], pair: tuple[int, int], tilt_deg: Floats, axis_deg: float, pixel_angstrom: float
+    images: tuple[Floats | None, ...], pair: tuple[int, int], tilt_deg: Floats, axis_deg: float, pixel_angstrom: float
 ) -> float:
     from scipy import fft
 

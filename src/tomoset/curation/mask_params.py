@@ -38,8 +38,8 @@ class MaskParams:
 
     pixel_angstrom: float = 50.0
     opaque_max: float = 0.4
-    film_step_min: float = 0.05
-    texture_max: float = 1.6
+    film_step_min: float = 0.07
+    texture_max: float = 4.0
     smallest_angstrom: float = 400.0
     gold_contrast_min: float = 0.25
     gold_diameter_max_angstrom: float = 250.0

@@ -18,8 +18,7 @@ def find_masks(series: TiltSeries, params: MaskParams, *, resources: Resources, 
     Parameters
     ----------
     series : TiltSeries
-        With odd and even frames, where dark regions are to be told from cells; without them only bars and gold are
-        found.
+        Odd and even frames tell dark regions from cells more surely than the diagonals of the images' pixels do.
     params : MaskParams
     resources : Resources
         ``workers`` views are looked at a time.

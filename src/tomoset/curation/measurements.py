@@ -26,14 +26,14 @@ class TiltMeasurements:
     mean_counts : float
         Electrons a pixel.
     intensity_ratio, intensity_z : float
-        Counts over what the series' own law ``exp(−t / (L cos θ))`` expects; the logarithm of that over the series'
-        scatter.
+        Counts of what is not masked over what the series' own law ``exp(−t / (L cos θ))`` expects; the logarithm of
+        that over the series' scatter.
     relative_intensity : float
         Counts over ``cos θ`` times those of the untilted ice, Warp's measure.
     mean_over_deviation_ratio : float or None
         Mean over standard deviation of what is not masked, AreTomo's measure, over what tilt and dose lead to expect.
     masked_fraction, masked_excess : float or None
-        Share of the image that is masked, and how much more that is than in most views.
+        Share of the image that is masked, and how much more that is than in the neighbouring views.
     motion_angstrom, motion_z : float or None
         Length of the movie's track; its distance from the series' median over the series' scatter.
     frame_motion_angstrom, frame_motion_z : float or None

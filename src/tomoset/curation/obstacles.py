@@ -17,7 +17,9 @@ Mask = NDArray[np.bool_]
 _OPEN_SHARE = 0.85  # quantile of the local means that still lies in open ice where a bar covers most of the field
 _FEWEST_ELECTRONS = 25.0  # in a pixel of the mask: darker views cannot be judged
 _SMOOTHING_ANGSTROM = 120.0
+_DARK_SHARES = (0.5, 0.75, 0.9)  # of the counts in open ice, beside what the histogram suggests
 _RIM_ANGSTROM, _RING_ANGSTROM = 100.0, 350.0  # what is left out at a region's border, and how far its ring reaches
+_STEP_SHARE = 0.7  # of a region's contrast that lies in its border: less is a slope of the ice, or a border misplaced
 _TEXTURE_BAND_ANGSTROM = (50.0, 150.0)
 _GOLD_FRINGE_ANGSTROM = 40.0
 _GOLD_SIGMAS = 6.0
@@ -50,7 +52,7 @@ class _Coarse:
     """One view on the mask's grid."""
 
     counts_yx: Floats
-    texture_yx: Floats | None
+    texture_yx: Floats
     pixel_angstrom: float
     params: MaskParams
 
@@ -109,22 +111,38 @@ def _without_specks(mask: Mask, coarse: _Coarse, side_angstrom: float) -> Mask:
     return np.asarray(large[regions], dtype=np.bool_)
 
 
-def _texture(view: View, shape_yx: tuple[int, int]) -> Floats | None:
-    """Power of structures of 50 to 150 Å, relative to the mean squared: product of the halves, so without noise."""
+def _texture(view: View, shape_yx: tuple[int, int]) -> Floats:
+    """Power of structures of 50 to 150 Å over the mean, so that its noise is as large in dark regions as in light ones.
+
+    It is the product of two halves, to which shot noise adds nothing on average.
+    """
     from scipy.ndimage import gaussian_filter
 
-    if view.odd_yx is None or view.even_yx is None:
-        return None
-    factor = max(1, int(_TEXTURE_BAND_ANGSTROM[0] / 2.5 // view.pixel_size_angstrom))
-    pixel = factor * view.pixel_size_angstrom
+    odd, even, pixel = _halves(view)
+    factor = max(1, int(_TEXTURE_BAND_ANGSTROM[0] / 2.5 // pixel))
+    pixel *= factor
     narrow, wide = (length / (2 * np.pi * pixel) for length in _TEXTURE_BAND_ANGSTROM)
-    halves = [block_mean(half, factor) for half in (view.odd_yx, view.even_yx)]
+    halves = [block_mean(half, factor) for half in (odd, even)]
     bands = [
         gaussian_filter(half, narrow, mode="nearest") - gaussian_filter(half, wide, mode="nearest") for half in halves
     ]
-    mean = gaussian_filter(halves[0], 2 * wide, mode="nearest") * gaussian_filter(halves[1], 2 * wide, mode="nearest")
+    mean = np.sqrt(np.maximum(gaussian_filter(halves[0], 2 * wide) * gaussian_filter(halves[1], 2 * wide), 0.0))
     power = bands[0] * bands[1] / np.maximum(mean, 1e-6 * max(float(mean.max()), 1e-30))
     return coarse_mean(power, shape_yx)
+
+
+def _halves(view: View) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """Two images of the same with independent noise, and their pixel size.
+
+    Odd and even frames; without them the two diagonals of every square of 2 × 2 pixels, which have one middle.
+    """
+    if view.odd_yx is not None and view.even_yx is not None:
+        return view.odd_yx, view.even_yx, view.pixel_size_angstrom
+    ny, nx = (n // 2 * 2 for n in view.image_yx.shape)
+    a, b = view.image_yx[0:ny:2, 0:nx:2], view.image_yx[0:ny:2, 1:nx:2]
+    c, d = view.image_yx[1:ny:2, 0:nx:2], view.image_yx[1:ny:2, 1:nx:2]
+    diagonals = [np.asarray(0.5 * (one + other), dtype=np.float32) for one, other in ((a, d), (b, c))]
+    return diagonals[0], diagonals[1], 2 * view.pixel_size_angstrom
 
 
 def _regions(coarse: _Coarse, masked: Mask) -> Mask:
@@ -133,9 +151,11 @@ def _regions(coarse: _Coarse, masked: Mask) -> Mask:
         return np.zeros_like(masked)
     log = _smooth_log(coarse, masked)
     found = np.zeros_like(masked)
-    for threshold in _thresholds(log[~masked]):
+    level = float(np.quantile(log[~masked], _OPEN_SHARE))
+    open_ice = ~masked & (log >= level)
+    for threshold in (*_thresholds(log[~masked]), *(level + np.log(_DARK_SHARES))):
         dark = _without_specks((log < threshold) & ~masked, coarse, coarse.params.smallest_angstrom)
-        found |= _like_an_obstacle(dark, coarse, masked)
+        found |= _like_an_obstacle(dark, open_ice, coarse, masked)
     return found
 
 
@@ -167,7 +187,7 @@ def _otsu(values: Floats) -> float:
     return float(edges[1 + int(np.argmax(between))])
 
 
-def _like_an_obstacle(dark: Mask, coarse: _Coarse, masked: Mask) -> Mask:
+def _like_an_obstacle(dark: Mask, open_ice: Mask, coarse: _Coarse, masked: Mask) -> Mask:
     """Those regions whose border is a step and whose structure is not a specimen's."""
     from scipy.ndimage import binary_dilation, binary_erosion, label
 
@@ -183,18 +203,21 @@ def _like_an_obstacle(dark: Mask, coarse: _Coarse, masked: Mask) -> Mask:
         if min(near_inside.sum(), near_outside.sum()) < 20:
             continue
         step = 1 - coarse.counts_yx[near_inside].mean() / coarse.counts_yx[near_outside].mean()
-        if step < coarse.params.film_step_min or _is_specimen(inside, outside, coarse):
+        contrast = 1 - coarse.counts_yx[inside].mean() / coarse.counts_yx[open_ice].mean()
+        if step < max(coarse.params.film_step_min, _STEP_SHARE * contrast) or _is_specimen(inside, open_ice, coarse):
             continue
         accepted |= binary_dilation(region, iterations=1)
     return accepted
 
 
-def _is_specimen(inside: Mask, outside: Mask, coarse: _Coarse) -> bool:
-    """Whether a dark region holds more structure than the open ice does; without halves one cannot know, so it may."""
-    if coarse.texture_yx is None:
-        return True
-    open_ice = max(float(coarse.texture_yx[outside].mean()), 1e-12)
-    return bool(coarse.texture_yx[inside].mean() > coarse.params.texture_max * open_ice)
+def _is_specimen(inside: Mask, open_ice: Mask, coarse: _Coarse) -> bool:
+    """Whether a dark region holds more structure than the lightest part of the view does.
+
+    Of both the upper quartile is compared: a specimen is rich in structure everywhere, a crystal at its edges only,
+    and where there is none at all the noise of the estimate takes its place.
+    """
+    least, region = (float(np.quantile(coarse.texture_yx[part], 0.75)) for part in (open_ice, inside))
+    return region > coarse.params.texture_max * max(least, 1e-12)
 
 
 def _gold(view: View, counts_yx: Floats, params: MaskParams) -> Mask:

@@ -26,7 +26,7 @@ class CurationParams:
     mean_over_deviation_ratio_min : float
         AreTomo's rule, against the series' trend instead of the views near 0°.
     masked_excess_max, masked_max : float
-        Masked share of a view beyond that of most views, and altogether; less is masked and kept.
+        Masked share of a view beyond that of its neighbours, and altogether; a view with less is kept and masked.
     motion_max_angstrom : float
         Length of a movie's track that is too much in any series.
     motion_z_max : float
@@ -74,7 +74,7 @@ class CurationParams:
     relative_intensity_min: float = 0.2
     mean_over_deviation_ratio_min: float = 0.6
     masked_excess_max: float = 0.1
-    masked_max: float = 0.7
+    masked_max: float = 0.6
     motion_max_angstrom: float = 150.0
     motion_z_max: float = 5.0
     fine_detail_ratio_min: float = 0.6

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tomoset.curation.image_cues import ImageCues, image_cues
+from tomoset.curation.image_cues import ImageCues, image_cues, neighbour_likeness
 from tomoset.curation.intensity import IntensityLaw, intensity_law
 from tomoset.curation.outliers import robust_centre_and_scale, robust_trend
 from tomoset.model import TiltSeries
@@ -52,11 +52,13 @@ def series_cues(series: TiltSeries) -> SeriesCues:
     tilt_deg = series.nominal_tilt_deg if series.geometry is None else series.geometry.y_tilt_deg
     dose = np.array([tilt.dose_e_per_angstrom2 for tilt in series.tilts])
     counts = np.array([tilt.mean_counts for tilt in series.tilts]) / np.where(dose > 0, dose, 1.0)
+    images = image_cues(series)
+    counts = counts * images.open_share
     law = intensity_law(counts, tilt_deg)
     masked = _numbers(tilt.masked_fraction for tilt in series.tilts)
-    excess = masked - (np.nanmedian(masked) if np.isfinite(masked).any() else 0.0)
+    excess = masked - _usual_share(masked, tilt_deg)
     trusted = (np.abs(law.z) < _TRUSTED_Z) & ~(excess > _TRUSTED_MASK)
-    images = image_cues(series, trusted, tilt_deg)
+    likeness = neighbour_likeness(images, trusted, tilt_deg, series.nominal_tilt_axis_deg)
     terms = np.column_stack([1 / np.cos(np.deg2rad(tilt_deg)) - 1, series.dose_middle_e_per_angstrom2 / 100.0])
     path, step = _motion(series)
     fine_ratio, fine_z = _fine_detail(images, terms, trusted)
@@ -75,12 +77,26 @@ def series_cues(series: TiltSeries) -> SeriesCues:
         frame_motion_z=_z(step, trusted, _LEAST_STEP_SCATTER_ANGSTROM),
         fine_detail_ratio=fine_ratio,
         fine_detail_z=fine_z,
-        likeness=images.likeness,
-        likeness_ratio=_ratio(images.likeness, terms, trusted),
+        likeness=likeness,
+        likeness_ratio=_ratio(likeness, terms, trusted),
         ctf_score_z=(score - expected_score) / max(scatter, _LEAST_SCORE_SCATTER),
         shift_jump_angstrom=jump,
         shift_jump_z=jump_z,
     )
+
+
+def _usual_share(masked: Floats, tilt_deg: Floats) -> Floats:
+    """What most of the neighbours have masked, or less: a film or a crystal goes on from tilt to tilt, a bar does not.
+
+    The second smallest share of up to three views on either side.
+    """
+    order = np.argsort(tilt_deg, kind="stable")
+    usual = np.zeros(masked.size)
+    for place, index in enumerate(order):
+        near = np.delete(order[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS + 1], min(place, _NEIGHBOURS))
+        known = np.sort(masked[near][np.isfinite(masked[near])])
+        usual[index] = known[min(1, known.size - 1)] if known.size else 0.0
+    return usual
 
 
 def _numbers(values: Iterable[float | None]) -> Floats:

@@ -37,7 +37,7 @@ def _masked_area(tilt: TiltMeasurements, params: CurationParams) -> Iterator[str
     if share is None or excess is None:
         return
     if excess > params.masked_excess_max:
-        yield f"beam blocked: {share:.0%} of the image is masked, {excess:.0%} more than in most views"
+        yield f"beam blocked: {share:.0%} of the image is masked, {excess:.0%} more than in its neighbours"
     elif share > params.masked_max:
         yield f"wrong area: {share:.0%} of the image is masked"
 

@@ -239,7 +239,7 @@ def methods_text(params: CurationParams) -> str:
         "Grid bars, carbon, crystals and gold were masked; tilts were excluded when their counts left "
         f"{params.intensity_ratio_min:g}–{params.intensity_ratio_max:g} of a robustly fitted exponential law of tilt "
         f"or {params.intensity_z_max:g} times its scatter, when the mask covered {params.masked_excess_max:.0%} more "
-        f"than in most views, when they moved by more than {params.motion_max_angstrom:g} Å or "
+        f"than in the neighbouring views, when they moved by more than {params.motion_max_angstrom:g} Å or "
         f"{params.motion_z_max:g} times the series' scatter, when less than {params.fine_detail_ratio_min:g} of the "
         f"expected fine detail was left, or when their shift left their neighbours' by more than "
         f"{params.shift_jump_max_angstrom:g} Å; tomograms of fewer than {params.n_tilts_min} tilts or "
