@@ -18,16 +18,13 @@ from pathlib import Path
 
 from tomoset.ctf import CtfParams, estimate_ctf
 from tomoset.curation import CurationParams, find_masks, measure, suggest
-from tomoset.microscope import MicroscopeParams, field_of_view_size_xy_angstrom, image
-from tomoset.model import Resources, SeriesTruth, Silent, TiltSeries, stream
-from tomoset.motion import MotionParams, correct_motion
-from tomoset.specimen import make_specimen
-from tomoset.workflow.molecules import simulated_structures
-from tomoset.workflow.recipe import load_recipe
+from tomoset.microscope import MicroscopeParams
+from tomoset.model import Resources, SeriesTruth, Silent, TiltSeries
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
 
 from shared.figures import report
+from shared.small_series import GOOD, SPOILED, small_series
 
 CASES = {
     "three_proteins, thin": ("three_proteins", 1500.0),
@@ -38,36 +35,13 @@ CASES = {
     "pelagibacter, thick": ("pelagibacter", 4500.0),
 }
 QUICK = ("three_proteins, thin", "seven_proteins, thin")
-GOOD = MicroscopeParams(
-    pixel_size_angstrom=8.308,
-    frame_shape_yx=(400, 400),
-    n_frames=4,
-    axis_jitter_deg=0.05,
-    tilt_error_deg=0.2,
-    magnification_error=1e-3,
-)
-SPOILED = replace(GOOD, dark_fraction=0.1, blocked_fraction=0.1, blurred_fraction=0.1)
 
 
 def simulate(case: str, seed: int, microscope: MicroscopeParams) -> tuple[TiltSeries, SeriesTruth]:
     """Tilt images of one series, and its truth."""
     name, thickness = CASES[case]
-    recipe = load_recipe(name)
-    if recipe.specimen is None or recipe.microscope is None:
-        raise SystemExit(f"{name}: expected a recipe that simulates")
-    specimen = replace(recipe.specimen, thickness_angstrom=thickness)
-    params = replace(microscope, defocus_angstrom=recipe.microscope.defocus_angstrom)
-    structures = simulated_structures(replace(recipe, specimen=specimen), Path())
     run = f"{case.replace(', ', '-').replace('_', '-')}-{seed}"
-    content = make_specimen(
-        run,
-        specimen,
-        size_xy_angstrom=field_of_view_size_xy_angstrom(params, thickness),
-        structures=structures,
-        rng=stream(seed, "specimen", run),
-    )
-    movies, truth = image(content, structures, params, seed=seed, resources=Resources(), progress=Silent())
-    return correct_motion(movies, MotionParams(), resources=Resources(), progress=Silent()), truth
+    return small_series(run, name, seed, microscope, lambda s: replace(s, thickness_angstrom=thickness))
 
 
 @dataclass(slots=True)
