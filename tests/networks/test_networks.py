@@ -20,7 +20,7 @@ SMALL = UNetParams(channels=(4, 8))
 
 
 def test_importing_the_room_does_not_load_torch():
-    heavy = "('torch', 'scipy', 'numba')"
+    heavy = "('torch', 'monai', 'scipy', 'numba')"
     code = f"import sys, tomoset.networks, tomoset.reconstruction; sys.exit(any(m in sys.modules for m in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -105,8 +105,8 @@ def test_tiles_cover_every_axis(length, shape):
 def _predict(module, volume, tile, overlap):
     out = np.zeros(volume.shape, np.float32)
     predict_volume(
-        module, InMemory(volume), out, mean=1.0, scale=2.0, tile=tile, overlap=overlap, resources=Resources(),
-        progress=Silent(),
+        module, InMemory(volume), out, mean=1.0, scale=2.0, tile=tile, overlap=overlap, multiple=4,
+        resources=Resources(), progress=Silent(),
     )  # fmt: skip
     return out
 
@@ -123,7 +123,7 @@ def test_tiles_leave_no_seams():
 
 
 def test_what_makes_no_network_is_refused():
-    for wrong in ({"channels": ()}, {"n_in": 0}, {"channels": (4, 0)}):
+    for wrong in ({"channels": ()}, {"channels": (4,)}, {"n_in": 0}, {"channels": (4, 0)}):
         with pytest.raises(ParameterError):
             UNetParams(**wrong)
     for wrong in ({"steps": 0}, {"learning_rate": 0.0}, {"warm_up": 1.0}, {"weight_decay": -1.0}):
@@ -134,6 +134,6 @@ def test_what_makes_no_network_is_refused():
         _predict(module, volume, 16, 8)
     with pytest.raises(GeometryError, match="shape"):
         predict_volume(
-            module, InMemory(volume), np.zeros((4, 4, 4), np.float32), mean=0, scale=1, tile=8, overlap=0,
+            module, InMemory(volume), np.zeros((4, 4, 4), np.float32), mean=0, scale=1, tile=8, overlap=0, multiple=4,
             resources=Resources(), progress=Silent(),
         )  # fmt: skip

@@ -55,6 +55,8 @@ def test_denoising_raises_the_correlation_with_the_clean_phantom():
     assert 0.7 < slope < 1.4
     assert result.volume_zyx.read().mean() == pytest.approx(clean.mean(), rel=1e-3)
     assert (result.kind, result.odd_zyx, result.grid, result.contrast) == ("denoised", None, tomogram.grid, "dark")
+    agreed = result.diagnostics
+    assert agreed["denoise.half_map_after_angstrom"] <= agreed["denoise.half_map_before_angstrom"]
 
 
 def test_the_seed_decides_and_untrained_networks_do_not_help():

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+import scipy.fft
 
 from tomoset.errors import GeometryError, PixelSizeError
-from tomoset.reconstruction import fourier_shell_correlation, resolution_angstrom
+from tomoset.model import InMemory
+from tomoset.physics import rfft_frequency_3d
+from tomoset.reconstruction import (
+    fourier_shell_correlation,
+    measured_region,
+    resolution_angstrom,
+    sampled_shell_correlation,
+)
 
 
 def low_passed(volume, cut):
@@ -52,3 +60,38 @@ def test_what_cannot_be_compared_is_refused():
         fourier_shell_correlation(np.zeros((4, 4, 4)), np.zeros((4, 4, 5)), 1.0)
     with pytest.raises(PixelSizeError, match="positive"):
         fourier_shell_correlation(np.zeros((4, 4, 4)), np.zeros((4, 4, 4)), 0.0)
+
+
+def test_boxes_say_what_the_whole_volume_says():
+    rng = np.random.default_rng(4)
+    k = rfft_frequency_3d((48, 160, 96), 10.0)
+    signal = scipy.fft.irfftn(np.fft.rfftn(rng.normal(size=(48, 160, 96))) * np.exp(-((k * 60) ** 2)), s=(48, 160, 96))
+    signal /= signal.std()
+    a, b = ((signal + rng.normal(0, 1, signal.shape)).astype(np.float32) for _ in range(2))
+    whole = resolution_angstrom(fourier_shell_correlation(a, b, 10.0), 0.5)
+    boxes = sampled_shell_correlation(InMemory(a), InMemory(b), 10.0, box=48)
+    assert resolution_angstrom(boxes, 0.5) == pytest.approx(whole, rel=0.05)
+    assert boxes.count.sum() > 3 * 48**3  # 3 boxes along y, 2 along x, as far as the Nyquist sphere
+    few = sampled_shell_correlation(InMemory(a), InMemory(b), 10.0, box=24, most_boxes=4)
+    assert few.count.sum() <= 4 * 24**3
+
+
+def test_the_measured_region_is_between_the_first_and_the_last_view():
+    seen = measured_region((64, 4, 64), np.arange(-45.0, 46.0, 3.0))
+    assert seen.shape == (64, 4, 33)
+    z, x = np.meshgrid(np.fft.fftfreq(64) * 64, np.arange(33), indexing="ij")
+    angle = np.rad2deg(np.arctan2(np.abs(z), x))
+    np.testing.assert_array_equal(seen[:, 2], angle <= 46.5)
+
+
+def test_only_the_region_counts():
+    rng = np.random.default_rng(6)
+    a, b = rng.normal(size=(2, 32, 32, 32))
+    within = measured_region((32, 32, 32), np.arange(-60.0, 61.0, 3.0))
+    unseen = np.fft.rfftn(a) * within + np.fft.rfftn(b) * ~within
+    other = scipy.fft.irfftn(unseen, s=(32, 32, 32))
+    inside = fourier_shell_correlation(a, other, 10.0, within=within)
+    np.testing.assert_allclose(inside.correlation[2:16], 1.0, atol=0.02)  # the plane kx = 0 mixes with its mirror
+    assert fourier_shell_correlation(a, other, 10.0).correlation[2:16].max() < 0.9
+    with pytest.raises(GeometryError, match="region"):
+        fourier_shell_correlation(a, b, 10.0, within=within[:5])

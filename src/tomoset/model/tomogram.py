@@ -34,6 +34,8 @@ class Tomogram:
         The alignment of *all* rows it was reconstructed with.
     ctf_corrected : bool
         Whether the phases were corrected.
+    diagnostics : dict of str to float, or None
+        Numbers the stage reports about its own quality (``"denoise.half_map_before_angstrom"`` …).
 
     Raises
     ------
@@ -51,6 +53,7 @@ class Tomogram:
     tilt_indices: tuple[int, ...]
     geometry: TiltGeometry
     ctf_corrected: bool = False
+    diagnostics: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         """Check that volumes and grid agree."""

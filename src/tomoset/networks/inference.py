@@ -34,6 +34,7 @@ def predict_volume(
     scale: float,
     tile: int,
     overlap: int,
+    multiple: int,
     resources: Resources,
     progress: Progress,
 ) -> None:
@@ -50,10 +51,13 @@ def predict_volume(
     mean, scale : float
         The module sees ``(volume − mean) / scale``.
     tile : int
-        Edge of a tile; it and twice the overlap are multiples of what the module asks for.
+        Edge of a tile; it and twice the overlap are multiples of ``multiple``.
     overlap : int
         Voxels at a tile's edge that are thrown away where a neighbour has better ones. Seams vanish when it is the
         module's reach, and are small from half of that.
+    multiple : int
+        The module asks for lengths that are multiples of this; tiles that reach beyond the volume are mirrored up to
+        the next one.
     resources : Resources
     progress : Progress
 
@@ -77,7 +81,7 @@ def predict_volume(
         for done, corner in enumerate(corners, start=1):
             read = tuple(slice(c, min(c + tile, n)) for c, n in zip(corner, out_zyx.shape, strict=True))
             values = (np.asarray(source.read(read), dtype=np.float32) - np.float32(mean)) / np.float32(scale)
-            missing = [(0, tile - n) for n in values.shape]
+            missing = [(0, -n % multiple) for n in values.shape]
             padded = np.pad(values, missing, mode="symmetric")
             answer = module(torch.from_numpy(padded)[None, None].to(device))[0, 0].cpu().numpy()
             keep = tuple(_kept(c, s, tile, n, overlap) for c, s, n in zip(corner, starts, out_zyx.shape, strict=True))

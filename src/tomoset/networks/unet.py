@@ -1,7 +1,7 @@
 """Build the small 3-D U-Net that denoising, annotation and baselines share."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tomoset.errors import ParameterError
 
@@ -20,12 +20,12 @@ class UNetParams:
     n_in, n_out : int
         Channels of the volume and of the answer.
     channels : tuple of int
-        Width of each level, the finest first; every further level halves the resolution.
+        Width of each level; every level but the last halves the resolution.
 
     Raises
     ------
     ParameterError
-        If a number is not positive.
+        If a number is not positive, or there are fewer than two levels.
     """
 
     n_in: int = 1
@@ -34,9 +34,10 @@ class UNetParams:
 
     def __post_init__(self) -> None:
         """Refuse networks without channels."""
-        if not self.channels or min(self.n_in, self.n_out, *self.channels) < 1:
+        if len(self.channels) < 2 or min(self.n_in, self.n_out, *self.channels) < 1:
             raise ParameterError(
-                f"a U-Net needs at least one channel everywhere, found {self.n_in} -> {self.channels} -> {self.n_out}"
+                "a U-Net needs two levels or more and at least one channel everywhere, found "
+                f"{self.n_in} -> {self.channels} -> {self.n_out}"
             )
 
     @property
@@ -56,12 +57,24 @@ def build_unet(params: UNetParams, *, seed: int) -> "nn.Module":
     Returns
     -------
     torch.nn.Module
-        Maps (batch, n_in, z, y, x) to (batch, n_out, z, y, x), float32.
+        Maps (batch, n_in, z, y, x) to (batch, n_out, z, y, x), float32: MONAI's ``UNet`` (Kerfoot et al. 2019, STACOM)
+        with one strided convolution a level and no normalisation, so that a voxel's answer does not depend on the
+        tile it is in.
     """
     import torch
+    from monai.networks.nets.unet import UNet
 
-    from tomoset.networks._modules import UNet3d
-
+    no_normalisation: Any = None  # MONAI takes it, its annotation does not say so
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return UNet3d(params.n_in, params.n_out, params.channels)
+        module: nn.Module = UNet(
+            spatial_dims=3,
+            in_channels=params.n_in,
+            out_channels=params.n_out,
+            channels=params.channels,
+            strides=(2,) * (len(params.channels) - 1),
+            num_res_units=0,
+            act=("leakyrelu", {"negative_slope": 0.1}),
+            norm=no_normalisation,
+        )
+    return module
