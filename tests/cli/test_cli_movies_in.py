@@ -23,6 +23,7 @@ Trap (threads where people met it) -> tests; those without a file are in this mo
 - UNC and Windows SubFramePath (Warp 143) -> test_paths_of_other_systems
 - FrameSet or ZValue (RELION 1135, mdocfile 13) -> test_frame_sets_are_tilts_too,
   test_formats_serialem::test_real_series_come_in_when_their_movies_are_there
+- mdocs of single movies beside that of the series -> test_mdocs_of_single_movies_are_left_aside
 - MontSection, montages (mdocfile 13) -> test_the_mdoc_of_something_else
 - RotationAndFlip and gain flips (tomotools PR 1, scipion-em-xmipp 133, AreTomo3 33) ->
   test_a_gain_that_is_turned, test_formats_gain_reference
@@ -190,6 +191,9 @@ def test_missing_movies_are_refused_or_skipped(bring: Import) -> None:
     assert "1 of 3 movies are not there, their tilts were skipped: m_1.tif (3°)." in out
     assert [(m.nominal_tilt_deg, m.acquisition_order) for m in bring.movies()] == [(-3, 1), (0, 0)]
     assert [m.dose_before_e_per_angstrom2 for m in bring.movies()] == [6.0, 0.0]  # what was skipped did its damage
+    code, plan, error = bring.tomoset("plan", bring.project, "--json")
+    assert (code, error) == (0, "")
+    assert json.loads(plan)[0]["run"] == "TS1"
 
 
 def test_no_movie_at_all_is_refused_even_so(bring: Import) -> None:
@@ -238,6 +242,20 @@ def test_frame_sets_are_tilts_too(bring: Import) -> None:
     bring.spoil((r"^\[ZValue", "[FrameSet"))
     assert bring()[0] == 0
     assert len(bring.movies()) == 3
+
+
+def test_mdocs_of_single_movies_are_left_aside(bring: Import) -> None:
+    text = bring.mdoc.read_text()
+    one = text[text.index("[ZValue = 1]") : text.index("[ZValue = 2]")].replace("ZValue = 1", "FrameSet = 0")
+    (bring.raw / "m_1.tif.mdoc").write_text(text[: text.index("[ZValue = 0]")] + one)
+    code, out = bring()
+    assert code == 0
+    assert "1 mdoc files of single movies were left aside (m_1.tif.mdoc is the first)" in out
+    assert len(bring.movies()) == 3
+    bring.project.rename(bring.raw.parent / "first")
+    bring.mdoc.unlink()
+    code, out = bring()
+    assert "This is the mdoc of one movie; import that of the whole series" in out
 
 
 @pytest.mark.parametrize(

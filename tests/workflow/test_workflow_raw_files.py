@@ -1,11 +1,22 @@
 """The raw data of a run go out as a microscope leaves them and come back as they were."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 
 from tomoset.formats.mdoc import read_mdoc
 from tomoset.model import InMemory, Movie, MovieSet, Resources, Silent
-from tomoset.workflow.raw_files import raw_file_list, read_raw, write_raw
+from tomoset.workflow.raw_files import (
+    MovieOptions,
+    RawPointer,
+    raw_file_list,
+    read_pointer,
+    read_raw,
+    write_pointer,
+    write_raw,
+)
 
 
 def movie_set(suffix, **changes):
@@ -55,6 +66,30 @@ def test_movies_gain_defects_and_mdoc_come_back(tmp_path, suffix):
     assert section.get("GainReference") == "gain.mrc"
     assert section.get("DefectFile") == "defects.txt"
     assert section.numbers("MinMaxMean")[2] == pytest.approx(made.movies[1].frames_tyx.read().sum(axis=0).mean())
+
+
+def test_a_pointer_keeps_what_was_said_and_nothing_else(tmp_path):
+    said = MovieOptions(
+        gain=tmp_path / "gain.mrc",
+        frames=tmp_path / "frames",
+        pixel_size_angstrom=1.5,
+        voltage_kv=200.0,
+        dose_per_tilt_e_per_angstrom2=3.0,
+        tilt_axis_deg=-4.5,
+        gain_orientation=0,
+        gain_use="divide",
+        eer_dose_per_group_e_per_angstrom2=1.0,
+        eer_frames_per_group=20,
+        skip_missing=True,
+        invert_tilts=True,
+    )
+    for options in (said, MovieOptions()):
+        pointer = RawPointer.of(tmp_path / "x.mdoc", options)
+        folder = tmp_path / f"run{options.gain_orientation}"
+        written = json.loads(write_pointer(folder, pointer, folder, notes=("one", "two")).read_text())
+        assert set(written) == {"mdoc", "notes"} | {f.name for f in dataclasses.fields(options) if options is said}
+        assert written["notes"] == ["one", "two"]
+        assert read_pointer(folder) == pointer
 
 
 def test_a_camera_without_a_list_of_defects_has_no_such_file(tmp_path):

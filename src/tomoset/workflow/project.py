@@ -10,6 +10,7 @@ from typing import TypeVar
 from tomoset.errors import InputMissingError, OutputError, ParameterError, RecipeError
 from tomoset.formats.atomic import atomic_path
 from tomoset.formats.copick import write_config
+from tomoset.formats.mdoc import read_mdoc
 from tomoset.specimen import CellParams, Component, LiposomeParams, SpecimenParams
 from tomoset.structures import is_local_file
 from tomoset.workflow.layout import ProjectLayout
@@ -93,6 +94,7 @@ def create_imported_project(
     mdocs = [Path(name).absolute() for name in names]
     if not mdocs:
         raise InputMissingError(f"--movies: expected SerialEM mdoc files, found none that match {pattern!r}")
+    mdocs, left_aside = _of_series(mdocs)
     recipe = _import_recipe(root, recipe_name, overrides)
     layout = ProjectLayout(_new_root(root))
     notes: dict[str, list[str]] = {}
@@ -110,7 +112,16 @@ def create_imported_project(
             write_pointer(made.raw_run(movies.run), pointer, layout.raw_run(movies.run), notes=movies.notes)
             for note in movies.notes:
                 notes.setdefault(note, []).append(movies.run)
-    return layout, tuple(f"{_named(runs, len(mdocs))}: {note}" for note, runs in notes.items())
+    return layout, (*left_aside, *(f"{_named(runs, len(mdocs))}: {note}" for note, runs in notes.items()))
+
+
+def _of_series(mdocs: list[Path]) -> tuple[list[Path], tuple[str, ...]]:
+    """Leave aside the mdocs of single movies, which SerialEM writes too, where there are those of series; say so."""
+    single = {path for path in mdocs if [s.kind for s in read_mdoc(path).sections] == ["FrameSet"]}
+    if not single or len(single) == len(mdocs):
+        return mdocs, ()
+    note = f"{len(single)} mdoc files of single movies were left aside ({min(single).name} is the first)."
+    return [path for path in mdocs if path not in single], (note,)
 
 
 def _named(runs: list[str], n_all: int) -> str:

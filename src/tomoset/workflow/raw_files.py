@@ -30,6 +30,7 @@ __all__ = [
     "RawPointer",
     "raw_file_list",
     "read_pointed",
+    "read_pointer",
     "read_raw",
     "write_pointer",
     "write_raw",
@@ -165,7 +166,7 @@ def read_raw(folder: Path) -> MovieSet:
     InputMissingError
         If the folder holds neither an mdoc nor a pointer.
     """
-    return read_pointed(_pointer_of(folder))
+    return read_pointed(read_pointer(folder))
 
 
 def read_pointed(pointer: RawPointer) -> MovieSet:
@@ -200,7 +201,7 @@ def write_pointer(folder: Path, pointer: RawPointer, final_folder: Path, *, note
 
 def raw_file_list(folder: Path) -> list[Path]:
     """Every file that a run's raw data consist of: pointer, mdoc, gain, list of defects, movies."""
-    pointer = _pointer_of(folder)
+    pointer = read_pointer(folder)
     options = pointer.options
     files = [pointer.mdoc, *movie_paths(pointer.mdoc, movie_folder=options.frames, skip_missing=options.skip_missing)]
     defects = defect_list_path(pointer.mdoc, movie_folder=pointer.options.frames)
@@ -210,7 +211,14 @@ def raw_file_list(folder: Path) -> list[Path]:
     return files
 
 
-def _pointer_of(folder: Path) -> RawPointer:
+def read_pointer(folder: Path) -> RawPointer:
+    """Pointer of a run: that in its folder, or one to the mdoc that lies there.
+
+    Raises
+    ------
+    InputMissingError
+        If the folder holds neither.
+    """
     path = folder / _POINTER
     if path.is_file():
         document = read_json(path)
