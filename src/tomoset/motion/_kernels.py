@@ -1,10 +1,22 @@
 """Compiled loops of motion correction: sums of shifted transforms, moments of cross-spectra, smooth warps."""
 
+from typing import Any
+
 import numba  # noqa: TID253
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["add_aligned", "box_deviation", "cross_moments", "high_pass", "ring_power", "warp_add"]
+__all__ = [
+    "add_aligned",
+    "box_deviation",
+    "correct_gain",
+    "cross_moments",
+    "high_pass",
+    "outliers",
+    "ring_power",
+    "sum_frames",
+    "warp_add",
+]
 
 _TWO = np.float32(2.0)
 
@@ -99,6 +111,46 @@ def ring_power(transforms_pyx: NDArray[np.complex64], ring_yx: NDArray[np.int32]
     return power[:, :n_rings]
 
 
+@numba.njit(cache=True, nogil=True)
+def sum_frames(frames_tyx: NDArray[Any], total_yx: NDArray[np.float32]) -> None:
+    """Put the sum of raw frames into ``total_yx``."""
+    n_frames, ny, nx = frames_tyx.shape
+    for y in range(ny):
+        out = total_yx[y]
+        out[:] = 0
+        for t in range(n_frames):
+            row = frames_tyx[t, y]
+            for x in range(nx):
+                out[x] += np.float32(row[x])
+
+
+@numba.njit(cache=True, nogil=True)
+def correct_gain(frame_yx: NDArray[Any], gain_yx: NDArray[np.float32], out_yx: NDArray[np.float32]) -> None:
+    """Put a raw frame times the gain into ``out_yx``."""
+    ny, nx = frame_yx.shape
+    for y in range(ny):
+        row, gain, out = frame_yx[y], gain_yx[y], out_yx[y]
+        for x in range(nx):
+            out[x] = np.float32(row[x]) * gain[x]
+
+
+@numba.njit(cache=True, nogil=True)
+def outliers(values_yx: NDArray[np.float32], bound: float) -> NDArray[np.intp]:
+    """Flat indices of the values beyond ± ``bound``."""
+    flat = values_yx.ravel()
+    limit = np.float32(bound)
+    count = 0
+    for i in range(flat.size):
+        count += abs(flat[i]) > limit
+    found = np.empty(count, dtype=np.intp)
+    count = 0
+    for i in range(flat.size):
+        if abs(flat[i]) > limit:
+            found[count] = i
+            count += 1
+    return found
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def box_deviation(image_yx: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
     """Difference of every pixel from the mean of its square neighbourhood, whose edge pixels repeat."""
@@ -154,6 +206,32 @@ def _spline_weights(f: np.float32) -> tuple[np.float32, np.float32, np.float32, 
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
+def _add_run(
+    spline_yx: NDArray[np.float32],
+    row: int,
+    first: int,
+    dx: NDArray[np.float32],
+    dy: NDArray[np.float32],
+    whole_x: np.float32,
+    whole_y: np.float32,
+    line: NDArray[np.float32],
+) -> None:
+    """Add the spline's values along a run of pixels whose neighbourhoods lie side by side."""
+    a, b = spline_yx[row, first:], spline_yx[row + 1, first:]
+    c, d = spline_yx[row + 2, first:], spline_yx[row + 3, first:]
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)  # unsigned: no index can count from the end
+    for x in range(np.uint64(line.size)):
+        w0, w1, w2, w3 = _spline_weights(dx[x] - whole_x)
+        v0, v1, v2, v3 = _spline_weights(dy[x] - whole_y)
+        line[x] += (
+            w0 * (v0 * a[x] + v1 * b[x] + v2 * c[x] + v3 * d[x])
+            + w1 * (v0 * a[x + one] + v1 * b[x + one] + v2 * c[x + one] + v3 * d[x + one])
+            + w2 * (v0 * a[x + two] + v1 * b[x + two] + v2 * c[x + two] + v3 * d[x + two])
+            + w3 * (v0 * a[x + three] + v1 * b[x + three] + v2 * c[x + three] + v3 * d[x + three])
+        )
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def warp_add(
     spline_yx: NDArray[np.float32],
     field_xy: NDArray[np.float64],
@@ -169,24 +247,31 @@ def warp_add(
     my, mx = spline_yx.shape
     ny, nx = image_yx.shape
     along_x, along_y = field_xy[0], field_xy[1]
+    dx, dy, one = np.empty(nx, dtype=np.float32), np.empty(nx, dtype=np.float32), np.float32(1)
     for y in range(ny):
         v = (y - ny // 2) / ny
-        x_0, x_1 = along_x[0] + v * (along_x[2] + v * along_x[5]) + first_yx[1], along_x[1] + v * along_x[4]
-        y_0, y_1 = along_y[0] + v * (along_y[2] + v * along_y[5]) + first_yx[0] + y, along_y[1] + v * along_y[4]
-        line = image_yx[y]
+        x_0, x_1 = along_x[0] + v * (along_x[2] + v * along_x[5]), along_x[1] + v * along_x[4]
+        y_0, y_1 = along_y[0] + v * (along_y[2] + v * along_y[5]), along_y[1] + v * along_y[4]
         for x in range(nx):
             u = (x - nx // 2) / nx
-            px, py = x + x_0 + u * (x_1 + u * along_x[3]), y_0 + u * (y_1 + u * along_y[3])
-            ix, iy = int(np.floor(px)), int(np.floor(py))
-            wx, wy = _spline_weights(np.float32(px - ix)), _spline_weights(np.float32(py - iy))
-            value = np.float32(0)
-            if 1 <= ix < mx - 2 and 1 <= iy < my - 2:
-                for j in range(4):
-                    row = spline_yx[iy - 1 + j]
-                    value += wy[j] * (wx[0] * row[ix - 1] + wx[1] * row[ix] + wx[2] * row[ix + 1] + wx[3] * row[ix + 2])
+            dx[x] = x_0 + u * (x_1 + u * along_x[3])
+            dy[x] = y_0 + u * (y_1 + u * along_y[3])
+        line = image_yx[y]
+        start = 0
+        while start < nx:
+            # A smooth field has the same whole pixels over long runs, in which memory is read in order.
+            whole_x, whole_y = np.floor(dx[start]), np.floor(dy[start])
+            end = start + 1
+            first, row = first_yx[1] + start + int(whole_x) - 1, first_yx[0] + y + int(whole_y) - 1
+            inside = first >= 0 and first + 4 <= mx and row >= 0 and row + 4 <= my
+            last = min(nx, start + mx - first - 3) if inside else end
+            while end < last and whole_x <= dx[end] < whole_x + one and whole_y <= dy[end] < whole_y + one:
+                end += 1
+            if inside:
+                _add_run(spline_yx, row, first, dx[start:end], dy[start:end], whole_x, whole_y, line[start:end])
             else:
+                wx, wy = _spline_weights(dx[start] - whole_x), _spline_weights(dy[start] - whole_y)
                 for j in range(4):
-                    row = spline_yx[(iy - 1 + j) % my]
                     for i in range(4):
-                        value += wy[j] * wx[i] * row[(ix - 1 + i) % mx]
-            line[x] += value
+                        line[start] += wy[j] * wx[i] * spline_yx[(row + j) % my, (first + i) % mx]
+            start = end

@@ -15,7 +15,7 @@ from tomoset.motion.frame_grid import FrameGrid, make_frame_grid
 from tomoset.motion.gain_check import GainCheck, check_gain
 from tomoset.motion.local_basis import to_relion
 from tomoset.motion.local_motion import cut_patches, fit_local_motion
-from tomoset.motion.movie_frames import MovieFrames, TransformStore, load_frames
+from tomoset.motion.movie_frames import MovieFrames, TransformStore, load_frames, sum_raw
 from tomoset.motion.params import MotionParams
 from tomoset.motion.registration import register_frames, registration_band
 from tomoset.motion.shared_signal import SharedSignal
@@ -82,7 +82,7 @@ def correct_motion(movies: MovieSet, params: MotionParams, *, resources: Resourc
     """
     camera = read_camera(movies)
     grid = make_frame_grid(camera.shape_yx, camera.pixel_size_angstrom, params.pixel_size_angstrom)
-    camera, gain_check = _examine_camera(movies, camera, params)
+    camera, gain_check, at_hand = _examine_camera(movies, camera, params, resources.memory_gib / 4)
     job = _Job(
         select_arrays(resources.device),
         camera,
@@ -96,7 +96,11 @@ def correct_motion(movies: MovieSet, params: MotionParams, *, resources: Resourc
     stacks = {name: resources.allocate(name, (n_tilts, *grid.image), np.float32) for name in names}
 
     def work(index: int) -> _Corrected:
-        corrected = _correct_movie(movies.movies[index], job)
+        frames = at_hand.pop(index, None)
+        if frames is None:
+            frames = MovieFrames(load_frames(movies.movies[index]), camera, params.hot_pixel_sigma)
+            frames.forget_total()
+        corrected = _correct_movie(movies.movies[index], frames, job)
         _store(stacks, index, corrected.sums)
         return replace(corrected, sums=_means(corrected.sums))
 
@@ -132,24 +136,32 @@ def _diagnostics(camera: Camera, gain_check: GainCheck | None, done: list[_Corre
     return found
 
 
-def _examine_camera(movies: MovieSet, camera: Camera, params: MotionParams) -> tuple[Camera, GainCheck | None]:
-    """Check the gain and measure what it leaves behind, on the movie nearest to 0° and the outermost ones."""
+def _examine_camera(
+    movies: MovieSet, camera: Camera, params: MotionParams, memory_gib: float
+) -> tuple[Camera, GainCheck | None, dict[int, MovieFrames]]:
+    """Check the gain and measure what it leaves behind, on the movie nearest to 0° and the outermost ones.
+
+    Their frames are given back for the correction, where memory allows it, so that they are read once.
+    """
     tilt = np.array([movie.nominal_tilt_deg for movie in movies.movies])
     chosen = sorted({int(np.argmin(tilt)), int(np.argmin(np.abs(tilt))), int(np.argmax(tilt))})
-    frames = [load_frames(movies.movies[index]) for index in chosen]
+    raw = {index: load_frames(movies.movies[index]) for index in chosen}
     check = None
     if camera.gain_yx is not None:
-        raw = np.sum([one.sum(axis=0, dtype=np.float32) for one in frames], axis=0)
-        check = check_gain(movies.run, raw, camera.gain_yx)
-    sums = [MovieFrames(one, camera, params.hot_pixel_sigma).mended_sum() for one in frames]
+        check = check_gain(movies.run, np.sum([sum_raw(one) for one in raw.values()], axis=0), camera.gain_yx)
+    frames = {index: MovieFrames(one, camera, params.hot_pixel_sigma) for index, one in raw.items()}
+    sums = [one.total for one in frames.values()]
     found = [fixed_pattern_variance(a, b) for i, a in enumerate(sums) for b in sums[i + 1 :]]
-    return replace(camera, pattern_variance=float(np.median(found)) if found else 0.0), check
+    for one in frames.values():
+        one.forget_total()
+    if sum(one.nbytes for one in raw.values()) > memory_gib * 2**30:
+        frames = {}
+    return replace(camera, pattern_variance=float(np.median(found)) if found else 0.0), check, frames
 
 
-def _correct_movie(movie: Movie, job: _Job) -> _Corrected:
+def _correct_movie(movie: Movie, frames: MovieFrames, job: _Job) -> _Corrected:
     """Register and sum one movie."""
-    frames = MovieFrames(load_frames(movie), job.camera, job.params.hot_pixel_sigma)
-    n_defects = int(frames.defects.sum())
+    n_defects = frames.n_defects
     if frames.is_dark:
         return _Corrected(_nothing(job), MotionTrack(shift_xy_angstrom=np.zeros((frames.n_frames, 2))), n_defects, 0.0)
     band = registration_band(job.params, job.camera.pixel_size_angstrom)

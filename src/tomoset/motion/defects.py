@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["find_defects", "replace_defects"]
+__all__ = ["DefectMending", "find_defects", "replace_defects"]
 
 # Half width of the neighbourhood: 5 x 5 pixels, so that the median survives a whole bad column.
 _REACH = 2
@@ -37,14 +37,20 @@ def find_defects(sum_yx: NDArray[np.float32], sigma: float) -> NDArray[np.bool_]
     spread = 1.4826 * float(np.median(np.abs(deviation[::3, ::3])))
     if spread == 0:
         return defect
-    suspects = np.argwhere(np.abs(deviation) > 0.8 * sigma * spread)
-    padded = np.pad(clean, _REACH, mode="reflect")
-    window = np.lib.stride_tricks.sliding_window_view(padded, (2 * _REACH + 1,) * 2)
-    y, x = suspects.T
-    medians = np.median(window[y, x].reshape(len(suspects), -1), axis=1) if len(suspects) else np.zeros(0)
+    y, x = np.unravel_index(_kernels.outliers(deviation, 0.8 * sigma * spread), clean.shape)
+    offsets = np.arange(-_REACH, _REACH + 1)
+    rows = _reflected(y[:, None, None] + offsets[:, None], clean.shape[0])
+    columns = _reflected(x[:, None, None] + offsets, clean.shape[1])
+    medians = np.median(clean[rows, columns].reshape(len(y), -1), axis=1) if len(y) else np.zeros(0)
     bad = np.abs(clean[y, x] - medians) > sigma * spread
     defect[y[bad], x[bad]] = True
     return defect
+
+
+def _reflected(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Indices beyond an edge, mirrored at the edge pixel."""
+    inside = np.abs(index)
+    return np.asarray(np.where(inside >= size, 2 * (size - 1) - inside, inside))
 
 
 def replace_defects(frame_yx: NDArray[np.float32], defect_yx: NDArray[np.bool_]) -> None:
@@ -57,17 +63,35 @@ def replace_defects(frame_yx: NDArray[np.float32], defect_yx: NDArray[np.bool_])
     defect_yx : (ny, nx) array of bool
         True at a defect. A defect with no sound pixel within two gets the mean of all sound pixels.
     """
-    y, x = np.nonzero(defect_yx)
-    if y.size == 0:
-        return
-    ny, nx = frame_yx.shape
-    offsets = np.arange(-_REACH, _REACH + 1)
-    rows = np.clip(y[:, None, None] + offsets[None, :, None], 0, ny - 1)
-    columns = np.clip(x[:, None, None] + offsets[None, None, :], 0, nx - 1)
-    sound = ~defect_yx[rows, columns]
-    values = np.where(sound, frame_yx[rows, columns], 0).sum(axis=(1, 2), dtype=np.float64)
-    count = sound.sum(axis=(1, 2))
-    sound_everywhere = ~defect_yx
-    fallback = float(frame_yx[sound_everywhere].mean(dtype=np.float64)) if (count == 0).any() else 0.0
-    fallback = fallback if np.isfinite(fallback) else 0.0
-    frame_yx[y, x] = np.where(count > 0, values / np.maximum(count, 1), fallback)
+    DefectMending(defect_yx).mend(frame_yx)
+
+
+class DefectMending:
+    """Where defects are and which sound pixels replace them, worked out once for all frames of a movie."""
+
+    def __init__(self, defect_yx: NDArray[np.bool_]) -> None:
+        self.defect_yx = defect_yx
+        self._y, self._x = np.divmod(np.flatnonzero(defect_yx), defect_yx.shape[1])
+        ny, nx = defect_yx.shape
+        offsets = np.arange(-_REACH, _REACH + 1)
+        self._rows = np.clip(self._y[:, None, None] + offsets[None, :, None], 0, ny - 1)
+        self._columns = np.clip(self._x[:, None, None] + offsets[None, None, :], 0, nx - 1)
+        self._sound = ~defect_yx[self._rows, self._columns]
+        self._count = self._sound.sum(axis=(1, 2))
+
+    @property
+    def n_defects(self) -> int:
+        """Number of pixels that are replaced."""
+        return len(self._y)
+
+    def mend(self, frame_yx: NDArray[np.float32]) -> None:
+        """Replace the defects of a frame in place."""
+        if not self.n_defects:
+            return
+        around = np.where(self._sound, frame_yx[self._rows, self._columns], 0)
+        values = around.sum(axis=(1, 2), dtype=np.float64) / np.maximum(self._count, 1)
+        alone = self._count == 0
+        if alone.any():
+            sound = frame_yx[~self.defect_yx]
+            values[alone] = float(sound.mean(dtype=np.float64)) if sound.size else 0.0
+        frame_yx[self._y, self._x] = values

@@ -7,11 +7,12 @@ its slope and its expected curvature go into one least-squares problem for the f
 information. The field's size is a Gaussian prior estimated from the data (MacKay's evidence), which makes it vanish
 where there is nothing to see.
 
-The field is believed only if each half of the frequencies (alternate rings, whose noise is independent) predicts the
-other half's likelihood better with the field than without.
+The field is believed only if each half of the frequencies (alternate bands of rings, whose noise is independent)
+predicts the other half's likelihood better with the field than without.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from tomoset.motion.arrays import Arrays
 from tomoset.motion.local_basis import space_values, time_values
-from tomoset.motion.shared_signal import SharedSignal, Spectra
+from tomoset.motion.shared_signal import SharedSignal
 
 __all__ = ["LocalFit", "cut_patches", "fit_local_motion"]
 
@@ -83,25 +84,38 @@ def cut_patches(arrays: Arrays, images_tyx: Any, n_short: int) -> tuple[Any, tup
         np.rint(np.linspace(0, n - size, count)).astype(int)
         for n, size, count in zip((ny, nx), sizes, counts, strict=True)
     ]
-    profile = np.outer(_window(sizes[0]), _window(sizes[1]))
-    area, window = float(np.square(profile).sum()), arrays.array(profile.astype(np.float32))
     shape = (2 * next_fast_len((sizes[0] + 1) // 2), 2 * next_fast_len((sizes[1] + 1) // 2))
-    transforms, centres = [], []
-    for y in starts[0]:
-        for x in starts[1]:
+    windows = [_windows(size, count) for size, count in zip(sizes, counts, strict=True)]
+    transforms, centres, area = [], [], []
+    for y, along_y in zip(starts[0], windows[0], strict=True):
+        for x, along_x in zip(starts[1], windows[1], strict=True):
+            window = np.outer(along_y, along_x)
             cut = images_tyx[:, y : y + sizes[0], x : x + sizes[1]]
             padded = arrays.zeros((int(images_tyx.shape[0]), *shape), "float32")
-            padded[:, : sizes[0], : sizes[1]] = (cut - cut.mean()) * window
+            padded[:, : sizes[0], : sizes[1]] = (cut - cut.mean()) * arrays.array(window.astype(np.float32))
             transforms.append(arrays.rfft2(padded, shape[1] // 2 + 1))
-            centres.append([(x + sizes[1] / 2) / nx - 0.5, (y + sizes[0] / 2) / ny - 0.5])
-    return arrays.stack(transforms), shape, np.array(centres), area
+            centres.append([(x + _middle(along_x)) / nx - 0.5, (y + _middle(along_y)) / ny - 0.5])
+            area.append(float(np.square(window).sum()))
+    return arrays.stack(transforms), shape, np.array(centres), float(np.mean(area))
 
 
-def _window(size: int) -> Floats:
-    """Flat, with edges of a third each whose squares add to one with the neighbour's."""
-    edge = size // 3
-    rise = np.sin(0.5 * np.pi * (np.arange(edge) + 0.5) / edge)
-    return np.concatenate([rise, np.ones(size - 2 * edge), rise[::-1]])
+def _windows(size: int, count: int) -> list[Floats]:
+    """Flat, with edges of a third each whose squares add to one with the neighbour's; short ones at the frame's border.
+
+    The border itself does not move, but what it leaks lies on the axes of Fourier space, which are left out.
+    """
+    edges = [size // 3] * (count + 1)
+    edges[0] = edges[-1] = size // 12
+    rises = [np.sin(0.5 * np.pi * (np.arange(edge) + 0.5) / edge) for edge in edges]
+    return [
+        np.concatenate([left, np.ones(size - len(left) - len(right)), right[::-1]]) for left, right in pairwise(rises)
+    ]
+
+
+def _middle(window: Floats) -> float:
+    """Centre of what a window sees."""
+    weight = np.square(window)
+    return float((weight * (np.arange(len(window)) + 0.5)).sum() / weight.sum())
 
 
 def fit_local_motion(patches: SharedSignal, centres_p2: Floats, global_shift_tc: Floats) -> LocalFit:
@@ -136,18 +150,10 @@ def _linearise(patches: SharedSignal, shift_ptc: Floats, pattern_ptc: Floats, sp
     moments = patches.moments(shift_ptc, patches.weights(spectra.weight), pattern_ptc)
     slope_pthc = -4 * np.pi * moments[..., :2]
     slope = np.einsum("pthc,pj,tk->hkjc", slope_pthc, space, time)
-    information = _information(spectra, patches)  # (h, p, 2, 2), of one pair of frames
+    information = patches.information(spectra)
     n = patches.n_frames
     curvature = n * n * np.einsum("hpcd,pi,pj->hicjd", information, space, space).reshape(2, 12, 12)
     return _Problem(slope, curvature)
-
-
-def _information(spectra: Spectra, patches: SharedSignal) -> Floats:
-    """``2 (2π)² Σ w S k kᵀ`` (h, p, 2, 2) of each patch in both halves of Fourier space."""
-    by_ring = 8 * np.pi**2 * spectra.weight * spectra.share[:, None] * spectra.signal
-    halves = np.stack([patches.half_of_ring == h for h in (0, 1)])
-    xx, xy, yy = np.einsum("pr,hr,mr->mhp", by_ring, halves, patches.moments_of_k)
-    return np.moveaxis(np.array([[xx, xy], [xy, yy]]), (0, 1), (2, 3))
 
 
 def _solve(problem: _Problem, coefficients: Floats) -> tuple[Floats, float]:

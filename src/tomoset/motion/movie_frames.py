@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from tomoset.model import Movie
 from tomoset.motion.arrays import Arrays
 from tomoset.motion.camera import Camera
-from tomoset.motion.defects import find_defects, replace_defects
+from tomoset.motion.defects import DefectMending, find_defects
 from tomoset.motion.frame_grid import FrameGrid, crop_transform
 
-__all__ = ["MovieFrames", "load_frames"]
+__all__ = ["MovieFrames", "TransformStore", "load_frames", "sum_raw"]
 
 
 def load_frames(movie: Movie) -> NDArray[Any]:
@@ -19,8 +19,20 @@ def load_frames(movie: Movie) -> NDArray[Any]:
     return np.asarray(movie.frames_tyx.read(()))
 
 
+def sum_raw(frames_tyx: NDArray[Any]) -> NDArray[np.float32]:
+    """Sum (y, x) of raw frames."""
+    from tomoset.motion import _kernels
+
+    total = np.empty(frames_tyx.shape[1:], dtype=np.float32)
+    _kernels.sum_frames(np.ascontiguousarray(frames_tyx), total)
+    return total
+
+
 class MovieFrames:
-    """Raw frames (t, y, x) with the camera's defects known, and their transforms on demand.
+    """Raw frames (t, y, x) with the camera's defects known, and corrected frames on demand.
+
+    ``total`` (y, x) is the corrected sum of all frames without motion correction; ``is_dark`` says that there is no
+    electron in a sound pixel.
 
     Parameters
     ----------
@@ -31,15 +43,22 @@ class MovieFrames:
     """
 
     def __init__(self, frames_tyx: NDArray[Any], camera: Camera, hot_pixel_sigma: float) -> None:
-        self.raw = frames_tyx
+        self.raw = np.ascontiguousarray(frames_tyx)
         self.camera = camera
-        total = frames_tyx.sum(axis=0, dtype=np.float32)
+        self.total = sum_raw(self.raw)
         if camera.gain_yx is not None:
-            total *= camera.gain_yx
-        self.defects = find_defects(total, hot_pixel_sigma)
+            self.total *= camera.gain_yx
+        defects = find_defects(self.total, hot_pixel_sigma)
         if camera.known_defects_yx is not None:
-            self.defects[tuple(camera.known_defects_yx.T)] = True
-        self.total: NDArray[np.float32] = total
+            defects[tuple(camera.known_defects_yx.T)] = True
+        self._mending = DefectMending(defects)
+        self._mending.mend(self.total)
+        self.is_dark = self.n_defects == self.total.size or not float(self.total.max()) > 0
+        self._buffer = np.empty((0, 0), dtype=np.float32)
+
+    def forget_total(self) -> None:
+        """Free the sum when it is no longer needed."""
+        self.total = np.empty((0, 0), dtype=np.float32)
 
     @property
     def n_frames(self) -> int:
@@ -47,27 +66,26 @@ class MovieFrames:
         return len(self.raw)
 
     @property
-    def is_dark(self) -> bool:
-        """Whether there is no electron in a sound pixel."""
-        return bool(self.defects.all()) or not float(self.total[~self.defects].max()) > 0
-
-    def mended_sum(self) -> NDArray[np.float32]:
-        """Gain-corrected sum of all frames without motion correction, defects replaced."""
-        replace_defects(self.total, self.defects)
-        return self.total
+    def n_defects(self) -> int:
+        """Number of pixels that are replaced."""
+        return self._mending.n_defects
 
     def padded(self, index: int, grid: FrameGrid) -> NDArray[np.float32]:
-        """One corrected frame in the middle of the padded grid, its mean around it."""
-        out = np.empty(grid.padded, dtype=np.float32)
+        """One corrected frame in the middle of the padded grid, its mean around it; the next call overwrites it."""
+        from tomoset.motion import _kernels
+
+        if self._buffer.shape != grid.padded:
+            self._buffer = np.empty(grid.padded, dtype=np.float32)
+        out = self._buffer
         inside = out[grid.inside]
         if self.camera.gain_yx is None:
             inside[...] = self.raw[index]
         else:
-            np.multiply(self.raw[index], self.camera.gain_yx, out=inside, casting="unsafe")
-        replace_defects(inside, self.defects)
+            _kernels.correct_gain(self.raw[index], self.camera.gain_yx, inside)
+        self._mending.mend(inside)
         if grid.padded != grid.frame:
             (y, x), (ny, nx) = grid.frame_first, grid.frame
-            mean = inside.mean(dtype=np.float64)
+            mean = inside[::3, ::3].mean(dtype=np.float64)
             out[:y] = out[y + ny :] = mean
             out[:, :x] = out[:, x + nx :] = mean
         return out

@@ -3,7 +3,8 @@
 Every frame is compared with the sum of all others (leave-one-out, so that it never correlates with its own noise).
 A coarse search by inverse Fourier transform with the weight ``exp(−2 B k²)`` (Li et al. 2013; Zivanov et al. 2018)
 finds the basin; Newton steps on the phases then reach the maximum of the likelihood itself, with no interpolation of
-a peak (see :mod:`tomoset.motion.shared_signal` for its weights).
+a peak (see :mod:`tomoset.motion.shared_signal` for its weights). In the end the track is smoothed as far as its own
+errors ask for it (:mod:`tomoset.motion.track_smoothing`).
 """
 
 from typing import Any
@@ -16,14 +17,16 @@ from tomoset.motion.arrays import Arrays, numpy_arrays
 from tomoset.motion.frame_grid import crop_transform
 from tomoset.motion.params import MotionParams
 from tomoset.motion.shared_signal import SharedSignal
+from tomoset.motion.track_smoothing import smooth_track
 from tomoset.physics import vertex_offset
 
 __all__ = ["register_frames", "registration_band"]
 
 Floats = NDArray[np.float64]
 
-_COARSE_PASSES = 3
-_COARSE_BAND = 0.625  # of the band
+_COARSE_PASSES = 2
+_COARSE_BAND = 0.625  # of the band at most
+_COARSE_ANGSTROM = 20.0  # and no finer than this
 # The best of some hundred places by noise alone gains about ln(300) ≈ 6 a frame; below that a track is not believed.
 _GAIN_PER_FRAME = 10.0
 
@@ -104,7 +107,8 @@ def _refine(signal: SharedSignal, shift: Floats, params: MotionParams) -> Floats
         shift = shift + step
         if np.abs(step).max() < params.tolerance_pixel and iteration >= 2:
             break
-    return np.asarray(shift - shift.mean(axis=0))
+    information = signal.information(signal.spectra(shift[None]))
+    return smooth_track(shift, information[:, 0].sum(axis=0))
 
 
 def _newton_steps(moments_tm: Floats) -> Floats:
@@ -128,7 +132,7 @@ def _coarse_search(signal: SharedSignal, params: MotionParams, pixel_size_angstr
     One B factor cannot serve all specimens: large molecules correlate at low frequency, bare ice only near the first
     maximum of the CTF. Which one found the frames is decided by the likelihood of the power they then share.
     """
-    coarse = _coarser(signal)
+    coarse = _coarser(signal, min(_COARSE_BAND, pixel_size_angstrom / _COARSE_ANGSTROM / signal.band))
     reach = max(1.0, params.max_shift_angstrom / pixel_size_angstrom)
     still = np.zeros((signal.n_frames, 2))
     starts = [
@@ -143,16 +147,16 @@ def _coarse_search(signal: SharedSignal, params: MotionParams, pixel_size_angstr
     return _correlate(coarse, np.append(measured, 0.0)[coarse.ring], reach, best)
 
 
-def _coarser(signal: SharedSignal) -> SharedSignal:
+def _coarser(signal: SharedSignal, part: float) -> SharedSignal:
     """The same frames up to a part of the band."""
-    ny, nx = (min(n, max(16, 2 * round(n * _COARSE_BAND / 2))) for n in signal.shape)
+    ny, nx = (min(n, max(16, 2 * round(n * part / 2))) for n in signal.shape)
     frames = signal.arrays.stack([crop_transform(frame, signal.shape, (ny, nx)) for frame in signal.frames[0]])
     return SharedSignal(
         signal.arrays,
         frames[None],
         (ny, nx),
         zoom_xy=(signal.zoom[0] * signal.shape[1] / nx, signal.zoom[1] * signal.shape[0] / ny),
-        band=signal.band * _COARSE_BAND,
+        band=signal.band * part,
         pattern_t=signal.pattern,
     )
 

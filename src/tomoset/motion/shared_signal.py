@@ -101,8 +101,12 @@ class SharedSignal:
 
     @cached_property
     def half_of_ring(self) -> NDArray[np.intp]:
-        """Which of two halves of Fourier space a ring belongs to; each predicts the other in tests."""
-        return np.arange(N_RINGS) % 2
+        """Which of two halves of Fourier space a ring belongs to; each predicts the other in tests.
+
+        Bands of five rings in turn: a patch's window correlates neighbouring coefficients, so that the noise of
+        single rings would not be independent.
+        """
+        return np.arange(N_RINGS) // 5 % 2
 
     @cached_property
     def _half(self) -> Any:
@@ -182,3 +186,10 @@ class SharedSignal:
             there = shift_ptc if pattern_shift_ptc is None else pattern_shift_ptc
             moments -= self.arrays.cross_moments(pattern.frames, pattern.totals(there), *pattern.phases(there), weights)
         return moments
+
+    def information(self, spectra: Spectra) -> Floats:
+        """``2 (2π)² Σ w S k kᵀ`` (h, p, 2, 2): what two frames say about their shifts, by half of Fourier space."""
+        by_ring = 8 * np.pi**2 * spectra.weight * spectra.share[:, None] * spectra.signal
+        halves = np.stack([self.half_of_ring == h for h in (0, 1)])
+        xx, xy, yy = np.einsum("pr,hr,mr->mhp", by_ring, halves, self.moments_of_k)
+        return np.moveaxis(np.array([[xx, xy], [xy, yy]]), (0, 1), (2, 3))
