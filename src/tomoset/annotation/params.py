@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from tomoset.model import PickableObject
 from tomoset.structures import Structure
 
 __all__ = ["Template", "TemplateParams"]
+
+TomogramChoice = Literal["raw", "denoised"]
 
 _HEAVY_KDA = 250.0
 _COARSE_VOXEL_ANGSTROM = 20.0
@@ -66,6 +69,9 @@ class TemplateParams:
         tomogram's. None: measured on the surest hits (all that blurs them counts), after a search with 5 Å.
     dose_weighted : bool
         Whether the reconstruction weighted the tilts by their dose (critical exposure of Grant & Grigorieff).
+    tomogram : {"raw", "denoised"}
+        Which tomogram is searched. The likelihood is that of a reconstruction's own noise: scores in a denoised one
+        are no likelihoods.
 
     Raises
     ------
@@ -84,9 +90,12 @@ class TemplateParams:
     exclusion_fraction: float = 0.75
     alignment_envelope_angstrom: float | None = None
     dose_weighted: bool = True
+    tomogram: TomogramChoice = "raw"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched."""
+        if self.tomogram not in get_args(TomogramChoice):
+            raise ParameterError(f"templates.tomogram: expected raw or denoised, got {self.tomogram!r}")
         ranges = {
             "voxel_size_angstrom": (1.0, 100.0),
             "rim_displacement": (0.05, 2.0),

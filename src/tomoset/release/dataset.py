@@ -12,11 +12,12 @@ FORMATS = ("copick", "mrc", "star", "imod", "aretomo")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunToRelease:
-    """One curated run: its aligned series, tomogram and labels."""
+    """One curated run: its aligned series, tomogram and labels, and what was derived from the tomogram."""
 
     series: TiltSeries
     tomogram: Tomogram
     labels: tuple[Labels, ...]
+    derived: tuple[Tomogram, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,12 +31,12 @@ def write_copick_config(root: Path, info: ReleaseInfo) -> None:
 
 
 def write_copick_run(root: Path, run: RunToRelease) -> None:
-    """Write tomogram (OME-Zarr), the geometry it was made with, and picks."""
-    tomogram, project = run.tomogram, root / "copick"
-    voxel = tomogram.grid.voxel_size_angstrom
-    path = tomogram_path(project, tomogram.run, voxel_size_angstrom=voxel, kind=tomogram.kind)
-    write_volume_zarr(path, tomogram.volume_zyx, tomogram.grid, name=f"{tomogram.run} {tomogram.kind}")
-    write_json_atomic(path.with_suffix(".json"), tomogram_facts(tomogram))
+    """Write the tomograms (OME-Zarr), the geometry they were made with, and picks."""
+    project, voxel = root / "copick", run.tomogram.grid.voxel_size_angstrom
+    for tomogram in (run.tomogram, *run.derived):
+        path = tomogram_path(project, tomogram.run, voxel_size_angstrom=voxel, kind=tomogram.kind)
+        write_volume_zarr(path, tomogram.volume_zyx, tomogram.grid, name=f"{tomogram.run} {tomogram.kind}")
+        write_json_atomic(path.with_suffix(".json"), tomogram_facts(tomogram))
     for labels in run.labels:
         for picks in labels.picks:
             write_picks(project, labels.run, picks, user=labels.user, session=labels.session, voxel_size_angstrom=voxel)
@@ -48,6 +48,7 @@ def tomogram_facts(tomogram: Tomogram) -> dict[str, object]:
         "contrast": tomogram.contrast,
         "ctf_corrected": tomogram.ctf_corrected,
         "tilt_indices": list(tomogram.tilt_indices),
+        "diagnostics": tomogram.diagnostics,
         "geometry": geometry_to_json(tomogram.geometry),
     }
 

@@ -126,7 +126,7 @@ def _series_facts(series: TiltSeries, accuracy: ProcessingAccuracy | None) -> di
 def _draw_tomogram(layout: ProjectLayout, recipe: Recipe, run: str, truth: SeriesTruth | None) -> dict[str, str]:
     """The tomogram with the picks of the templates, and once more with everything it truly holds."""
     try:
-        tomogram = load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom)
+        tomogram = load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom, recipe.reconstruction.method)
     except InputMissingError:
         return {}
     objects = recipe.pickable_objects()

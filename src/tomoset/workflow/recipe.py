@@ -20,7 +20,7 @@ from tomoset.errors import InputMissingError, RecipeError
 from tomoset.microscope import MicroscopeParams
 from tomoset.model import PickableObject
 from tomoset.motion import MotionParams
-from tomoset.reconstruction import ReconstructionParams
+from tomoset.reconstruction import DeconvolutionParams, DenoiseParams, ReconstructionParams
 from tomoset.specimen import SpecimenParams, required_species
 from tomoset.structures import BUILT_IN_NAMES, built_in_symmetry
 from tomoset.workflow.proteomes import expand_proteomes
@@ -114,6 +114,10 @@ class Recipe:
         How to simulate; both absent in a project of imported movies.
     motion, ctf, alignment, reconstruction, curation, annotation
         Parameters of the stages.
+    denoising : DenoiseParams or None
+        How to denoise every tomogram by its halves; absent = not done.
+    deconvolution : DeconvolutionParams or None
+        How to deconvolve every tomogram for the eye; absent = not done.
     licence, citation : str
         What a release says about rights.
     """
@@ -130,6 +134,8 @@ class Recipe:
     ctf: CtfParams = field(default_factory=CtfParams)
     alignment: AlignmentParams = field(default_factory=AlignmentParams)
     reconstruction: ReconstructionParams = field(default_factory=ReconstructionParams)
+    denoising: DenoiseParams | None = None
+    deconvolution: DeconvolutionParams | None = None
     curation: CurationParams = field(default_factory=CurationParams)
     annotation: TemplateParams = field(default_factory=TemplateParams)
     licence: str = "CC0-1.0"
@@ -148,6 +154,10 @@ class Recipe:
         names = [spec.name for spec in self.objects]
         if len(set(names)) != len(names):
             raise RecipeError(f"objects must have different names, found {names}")
+        if self.denoising is not None and not self.reconstruction.half_sets:
+            raise RecipeError("[denoising] learns from half tomograms: set reconstruction.half_sets = true")
+        if self.annotation.tomogram == "denoised" and self.denoising is None:
+            raise RecipeError('annotation.tomogram = "denoised" needs a [denoising] table, found none')
         if self.specimen is not None:
             _check_species(self.specimen, names)
 

@@ -74,6 +74,8 @@ def methods_section(recipe: Recipe) -> str:
         ctf.methods_text(recipe.ctf),
         alignment.methods_text(recipe.alignment),
         reconstruction.methods_text(recipe.reconstruction),
+        *([] if recipe.denoising is None else [reconstruction.denoise_methods_text(recipe.denoising)]),
+        *([] if recipe.deconvolution is None else [reconstruction.deconvolution_methods_text(recipe.deconvolution)]),
         curation.methods_text(recipe.curation),
     ]
     if recipe.objects:
@@ -84,13 +86,21 @@ def methods_section(recipe: Recipe) -> str:
 def _gather(layout: ProjectLayout, recipe: Recipe, runs: list[str]) -> Iterator[RunToRelease]:
     names = tuple(spec.name for spec in recipe.objects)
     for run in runs:
-        tomogram = load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom)
+        voxel = recipe.reconstruction.voxel_size_angstrom
+        tomogram = load_tomogram(layout, run, voxel, recipe.reconstruction.method)
         labels = load_labels(layout, run, "tomoset", "templates", names, tomogram.grid.voxel_size_angstrom)
         yield RunToRelease(
             series=load_series(layout.series(run), "series.json"),
             tomogram=tomogram,
             labels=(labels,) if labels.picks else (),
+            derived=tuple(load_tomogram(layout, run, voxel, kind) for kind in _derived_kinds(recipe)),
         )
+
+
+def _derived_kinds(recipe: Recipe) -> tuple[str, ...]:
+    """Kinds of tomograms that the recipe asks for beside the reconstructed one."""
+    asked = {"denoised": recipe.denoising, "deconv": recipe.deconvolution}
+    return tuple(kind for kind, params in asked.items() if params is not None)
 
 
 def _unfinished(layout: ProjectLayout, recipe: Recipe) -> dict[str, str]:

@@ -13,7 +13,7 @@ from tomoset.formats.copick import write_config
 from tomoset.model import Labels, PickableObject, Score
 from tomoset.workflow.label_files import labeled_voxel_size, load_labels, save_labels
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.tomogram_files import load_tomogram
+from tomoset.workflow.tomogram_files import load_tomogram, reconstructed_kind
 from tomoset.workflow.truth_files import load_truth
 
 __all__ = ["ScoredProject", "score_and_save", "score_document", "score_project", "score_table"]
@@ -71,7 +71,8 @@ def score_project(
         truth = load_truth(truth_root / run)
         objects = tuple(item for item in truth.objects if item.is_particle)
         names = tuple(item.name for item in objects)
-        tomogram = load_tomogram(layout, run, labeled_voxel_size(layout, run, user, session, names))
+        voxel = labeled_voxel_size(layout, run, user, session, names)
+        tomogram = load_tomogram(layout, run, voxel, reconstructed_kind(layout, run, voxel))
         predicted.append(load_labels(layout, run, user, session, names, tomogram.grid.voxel_size_angstrom))
         truths.append(truth_labels(truth, tomogram))
     if not any(len(picks) for labels in predicted for picks in labels.picks):

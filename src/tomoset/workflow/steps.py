@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen, structures
-from tomoset.model import Progress, Resources, TiltSeries, stream
+from tomoset.model import Progress, Resources, TiltSeries, Tomogram, stream
 from tomoset.release import write_aretomo_alignment, write_imod_alignment
 from tomoset.workflow import label_files, raw_files, tomogram_files
 from tomoset.workflow.curation_files import people_on_tilts, save_curation, words_on_tilts
@@ -155,11 +155,41 @@ def _reconstruct(context: StepContext) -> list[Path]:
     return [*saved, *save_previews(context.layout, tomogram)]
 
 
+def _denoise(context: StepContext) -> list[Path]:
+    recipe, layout, run = context.recipe, context.layout, context.run
+    if recipe.denoising is None:
+        raise ValueError("a step of denoising was planned for a recipe without [denoising]")
+    seed = int(stream(recipe.seed, "denoise", run).integers(2**31))
+    denoised = reconstruction.denoise(
+        _raw_tomogram(context), recipe.denoising, resources=context.resources, seed=seed, progress=context.progress
+    )
+    return [*tomogram_files.save_tomogram(layout, denoised, context.progress), *save_previews(layout, denoised)]
+
+
+def _deconvolve(context: StepContext) -> list[Path]:
+    recipe, layout, run = context.recipe, context.layout, context.run
+    if recipe.deconvolution is None:
+        raise ValueError("a step of deconvolution was planned for a recipe without [deconvolution]")
+    made = reconstruction.deconvolve(
+        _raw_tomogram(context),
+        load_series(layout.series(run), "series.json"),
+        recipe.deconvolution,
+        resources=context.resources,
+        progress=context.progress,
+    )
+    return [*tomogram_files.save_tomogram(layout, made, context.progress), *save_previews(layout, made)]
+
+
+def _raw_tomogram(context: StepContext) -> Tomogram:
+    """The tomogram as it was reconstructed."""
+    params = context.recipe.reconstruction
+    return tomogram_files.load_tomogram(context.layout, context.run, params.voxel_size_angstrom, params.method)
+
+
 def _curate(context: StepContext) -> list[Path]:
     layout, run = context.layout, context.run
     series = load_series(layout.series(run), "series.json")
-    tomogram = tomogram_files.load_tomogram(layout, run, context.recipe.reconstruction.voxel_size_angstrom)
-    measurements = curation.measure(series, tomogram)
+    measurements = curation.measure(series, _raw_tomogram(context))
     verdict = curation.suggest(measurements, context.recipe.curation)
     verdict = curation.overruled(verdict, people_on_tilts(layout, run), series)
     return [save_curation(layout, run, measurements, verdict)]
@@ -168,7 +198,9 @@ def _curate(context: StepContext) -> list[Path]:
 def _annotate(context: StepContext) -> list[Path]:
     layout, run, recipe = context.layout, context.run, context.recipe
     series = load_series(layout.series(run), "series.json")
-    tomogram = tomogram_files.load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom)
+    tomogram = _raw_tomogram(context)
+    if recipe.annotation.tomogram == "denoised":
+        tomogram = tomogram_files.load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom, "denoised")
     labels = annotation.match_templates(
         tomogram,
         series,
@@ -239,6 +271,20 @@ STEPS = (
         execute=_reconstruct,
     ),
     Step(
+        name="denoise",
+        noun="denoised",
+        version=reconstruction.STAGE_VERSION,
+        params=lambda r: r.denoising,
+        execute=_denoise,
+    ),
+    Step(
+        name="deconvolve",
+        noun="deconv",
+        version=reconstruction.STAGE_VERSION,
+        params=lambda r: r.deconvolution,
+        execute=_deconvolve,
+    ),
+    Step(
         name="curate",
         noun="verdict",
         version=curation.STAGE_VERSION,
@@ -257,10 +303,14 @@ NOUNS = tuple(step.noun for step in STEPS)
 
 
 def steps_for(recipe: Recipe) -> tuple[Step, ...]:
-    """The steps a recipe asks for: no simulation of imported movies, no labels without objects."""
-    skipped = {
-        name for name, wanted in (("simulate", recipe.is_simulated), ("annotate", _sought(recipe))) if not wanted
+    """The steps a recipe asks for: no simulation of imported movies, no labels without objects, nothing unasked."""
+    asked = {
+        "simulate": recipe.is_simulated,
+        "denoise": recipe.denoising is not None,
+        "deconvolve": recipe.deconvolution is not None,
+        "annotate": bool(_sought(recipe)),
     }
+    skipped = {name for name, wanted in asked.items() if not wanted}
     return tuple(step for step in STEPS if step.name not in skipped)
 
 

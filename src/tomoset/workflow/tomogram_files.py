@@ -11,8 +11,9 @@ from tomoset.model import Progress, Tomogram
 from tomoset.release.layouts import tomogram_facts
 from tomoset.workflow.layout import ProjectLayout
 
-__all__ = ["load_tomogram", "save_tomogram"]
+__all__ = ["load_tomogram", "reconstructed_kind", "save_tomogram"]
 
+_METHODS = ("wbp", "sirt", "sart")
 _HALVES = {"odd_zyx": "-odd", "even_zyx": "-even"}
 
 
@@ -30,6 +31,12 @@ def save_tomogram(layout: ProjectLayout, tomogram: Tomogram, progress: Progress)
     facts = _facts_path(layout, tomogram.run, voxel, tomogram.kind)
     write_json_atomic(facts, tomogram_facts(tomogram))
     return [*written, facts]
+
+
+def reconstructed_kind(layout: ProjectLayout, run: str, voxel_size_angstrom: float) -> str:
+    """Kind of the reconstructed tomogram that is there, for who knows no recipe; ``wbp`` when there is none."""
+    there = (kind for kind in _METHODS if _facts_path(layout, run, voxel_size_angstrom, kind).is_file())
+    return next(there, _METHODS[0])
 
 
 def load_tomogram(layout: ProjectLayout, run: str, voxel_size_angstrom: float, kind: str = "wbp") -> Tomogram:
@@ -63,6 +70,7 @@ def load_tomogram(layout: ProjectLayout, run: str, voxel_size_angstrom: float, k
             tilt_indices=tuple(facts["tilt_indices"]),
             geometry=geometry_from_json(facts["geometry"]),
             ctf_corrected=facts["ctf_corrected"],
+            diagnostics=facts.get("diagnostics"),
             **halves,
         )
 
