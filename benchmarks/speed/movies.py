@@ -30,7 +30,7 @@ from eer_encoder import encode_quickly, write_streams
 from shared.figures import report
 
 K3_YX, FALCON = (4092, 5760), 4096
-# Processor seconds a frame; a quiet core took 0.097 and 0.034 to 0.039. The decoders alone, on strips that are in memory,
+# Processor seconds a frame; a quiet core took 0.097 and 0.034 to 0.039. The decoders alone, on strips in memory,
 # take 0.07 to 0.10 and 0.02. On a busy machine look at the ratio to the peer.
 BARS = {"lzw": 0.12, "zstd": 0.05}
 EER_BAR = 0.006
