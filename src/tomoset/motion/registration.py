@@ -136,7 +136,7 @@ def _coarse_search(signal: SharedSignal, params: MotionParams, pixel_size_angstr
     reach = max(1.0, params.max_shift_angstrom / pixel_size_angstrom)
     still = np.zeros((signal.n_frames, 2))
     starts = [
-        _correlate(coarse, np.exp(-2 * b * coarse.k2), reach, still)
+        _correlate(coarse, np.exp(-2 * b * coarse.k2), reach, still, _COARSE_PASSES)
         for b in params.b_factor_pixel2 * np.array([1.0, 0.2, 0.04])
     ]
     gains = [coarse.spectra(start[None]).log_likelihood for start in (*starts, still)]
@@ -144,7 +144,7 @@ def _coarse_search(signal: SharedSignal, params: MotionParams, pixel_size_angstr
     if max(gains[:-1]) < gains[-1] + _GAIN_PER_FRAME * (signal.n_frames - 1):
         return still  # no better than noise would do: start from no motion
     measured = coarse.spectra(best[None]).weight[0] / coarse.spectra(best[None]).weight.max()
-    return _correlate(coarse, np.append(measured, 0.0)[coarse.ring], reach, best)
+    return _correlate(coarse, np.append(measured, 0.0)[coarse.ring], reach, best, _COARSE_PASSES)
 
 
 def _coarser(signal: SharedSignal, part: float) -> SharedSignal:
@@ -161,16 +161,14 @@ def _coarser(signal: SharedSignal, part: float) -> SharedSignal:
     )
 
 
-def _correlate(signal: SharedSignal, weight_yx: Floats, reach: float, start: Floats) -> Floats:
+def _correlate(signal: SharedSignal, weight_yx: Floats, reach: float, start: Floats, passes: int) -> Floats:
     """Shifts by the peak of the weighted correlation with the sum of the others, within ``reach`` of the mean."""
     shift = start
     weight = signal.arrays.array(np.where(signal.ring < signal.ring.max(), weight_yx, 0).astype(np.float32))
-    for _ in range(_COARSE_PASSES):
-        others = _products_with_others(signal, shift)
+    for _ in range(passes):
         updated = np.empty_like(shift)
-        for index, product in enumerate(others):
-            correlation = signal.arrays.host(signal.arrays.irfft2(product * weight, signal.shape))
-            updated[index] = shift[index] + _peak(correlation, shift[index], reach, signal.zoom)
+        for index, product in enumerate(_products_with_others(signal, shift)):
+            updated[index] = shift[index] + _peak(signal, product * weight, shift[index], reach)
         updated -= updated.mean(axis=0)
         change = np.abs((updated - shift) / signal.zoom).max()
         shift = updated
@@ -194,24 +192,29 @@ def _products_with_others(signal: SharedSignal, shift: Floats) -> Any:
         yield product
 
 
-def _peak(correlation_yx: NDArray[np.float32], current_xy: Floats, reach: float, zoom_xy: Floats) -> Floats:
-    """Highest point (x, y) of a correlation map, by parabolas, with the total shift within ``reach``."""
-    near_y, near_x = (
-        _within(size, current / zoom, reach / zoom)
-        for size, current, zoom in zip(correlation_yx.shape, current_xy[::-1], zoom_xy[::-1], strict=True)
+def _peak(signal: SharedSignal, product_yx: Any, current_xy: Floats, reach: float) -> Floats:
+    """Highest point (x, y) of a correlation, by parabolas, with the total shift within ``reach``.
+
+    The correlation is computed at the few lags that are allowed, not as a whole map.
+    """
+    lags_y, lags_x = (
+        _lags(n, current, reach, zoom)
+        for n, current, zoom in zip(signal.shape, current_xy[::-1], signal.zoom[::-1], strict=True)
     )
-    window = correlation_yx[np.ix_(near_y, near_x)]
-    far = np.hypot(near_y[:, None] * zoom_xy[1] + current_xy[1], near_x[None, :] * zoom_xy[0] + current_xy[0]) > reach
-    iy, ix = np.unravel_index(int(np.argmax(np.where(far, -np.inf, window))), window.shape)
-    y, x = near_y[iy], near_x[ix]
-    beside = np.array([-1, 0, 1])
-    along_x = correlation_yx[y, (x + beside) % correlation_yx.shape[1]].astype(np.float64)
-    along_y = correlation_yx[(y + beside) % correlation_yx.shape[0], x].astype(np.float64)
-    return np.asarray(zoom_xy * np.array([x + float(vertex_offset(*along_x)), y + float(vertex_offset(*along_y))]))
+    along_y = signal.arrays.array(np.exp(2j * np.pi * np.outer(lags_y, signal.ky)).astype(np.complex64))
+    along_x = signal.arrays.array(np.exp(2j * np.pi * np.outer(signal.kx, lags_x)).astype(np.complex64))
+    correlation = signal.arrays.host((along_y @ product_yx @ along_x).real)
+    total_y, total_x = lags_y[1:-1, None] + current_xy[1], lags_x[None, 1:-1] + current_xy[0]
+    far = np.hypot(total_y, total_x) > max(reach, float(np.hypot(*current_xy)))
+    inner = np.where(far, -np.inf, correlation[1:-1, 1:-1])
+    y, x = (int(i) + 1 for i in np.unravel_index(int(np.argmax(inner)), inner.shape))
+    at = correlation.astype(np.float64)
+    offset = np.array([vertex_offset(*at[y, x - 1 : x + 2]), vertex_offset(*at[y - 1 : y + 2, x])])
+    return np.asarray(np.array([lags_x[x], lags_y[y]]) + signal.zoom * offset)
 
 
-def _within(size: int, current: float, reach: float) -> NDArray[np.intp]:
-    """Signed lags of an axis of a correlation map that keep the total shift within ``reach``; zero is always there."""
-    lags = np.arange(-(size // 2), (size + 1) // 2)
-    near: NDArray[np.intp] = lags[(np.abs(lags + current) <= reach) | (lags == 0)]
-    return near
+def _lags(size: int, current: float, reach: float, zoom: float) -> Floats:
+    """Lags, pixels of the frame, that keep the total shift within ``reach``, zero among them, and one more each way."""
+    low, high = np.ceil((-reach - current) / zoom), np.floor((reach - current) / zoom)
+    half = size // 2
+    return np.arange(max(min(low, 0), -half) - 1, min(max(high, 0), half) + 2) * zoom

@@ -55,9 +55,10 @@ def sum_frames(
     fields = None if local_ckq is None else from_relion(local_ckq, len(shift_tc))
     for t, shift in enumerate(shift_tc):
         field = None if fields is None else fields[t]
-        sums[t % 2].add(transform(t), phases.factors(shift), field)
+        frame, factors = transform(t), phases.factors(shift)
+        sums[t % 2].add(frame, factors, field)
         if weights_tyx is not None:
-            sums[2].add(transform(t) * arrays.array(weights_tyx(t)), phases.factors(shift), field)
+            sums[2].add(frame * arrays.array(weights_tyx(t)), factors, field)
     images = [one.image() for one in sums]
     return FrameSums(images[0], images[1], images[2] if len(images) == 3 else None)
 
