@@ -174,7 +174,7 @@ def test_excluded_tilts_do_not_enter_any_volume(bead_series):
     assert run(series, replace(PLAIN, half_sets=False)).odd_zyx is None
 
 
-@pytest.mark.parametrize("kind", ["ramp", "hamming", "exact", "imod", "sirt-like"])
+@pytest.mark.parametrize("kind", ["ramp", "hamming", "exact", "imod", "imod-sirt", "sirt-like"])
 def test_every_filter_and_dose_weighting_keep_the_bead_in_place(bead_series, kind):
     params = replace(PLAIN, filter=kind, dose_weighting=True)
     tomogram = run(bead_series(beads_xyz=BEAD, axis_deg=85.0), params)

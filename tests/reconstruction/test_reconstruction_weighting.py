@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomoset.errors import GeometryError
-from tomoset.reconstruction import ReconstructionParams
+from tomoset.reconstruction import ReconstructionParams, iterate_views
 from tomoset.reconstruction.weighting import (
     across_axis_filter,
     band_edge,
@@ -71,12 +71,34 @@ def test_imods_ramp_ends_at_its_cutoff_and_falls_as_a_gaussian():
 
 
 @pytest.mark.parametrize(("asked", "meant"), [(1, 1), (10, 10), (15, 15), (20, 19), (30, 27), (50, 39)])
-def test_sirt_like_weights_are_imods(asked, meant):
+def test_imods_sirt_like_weights_are_imods(asked, meant):
     k = np.array([1e-4, 2e-3, 0.01, 0.035])
-    ratio = weight(k, 20, TILTS, filter="sirt-like", sirt_iterations=asked) / weight(k, 20, TILTS, filter="imod")
+    ratio = weight(k, 20, TILTS, filter="imod-sirt", sirt_iterations=asked) / weight(k, 20, TILTS, filter="imod")
     per_pixel = k * 10.0
     expected = 1 - (1 - 0.00195 / per_pixel.clip(0.00195)) ** (meant + 0.3)
     np.testing.assert_allclose(ratio, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("iterations", [1, 5, 40])
+def test_sirt_like_weights_do_what_iterations_do(iterations):
+    """SIRT itself, on a volume with waves across the axis of one view's plane: how much of the wave has come."""
+    tilt = np.arange(-60.0, 61.0, 4.0)
+    depth, width = 60, 161
+    x = np.arange(width) - width // 2
+    k = 3 / 40  # cycles a voxel
+    wave = np.cos(2 * np.pi * k * x)[None, :] * np.ones(depth)[:, None]
+    # Only the view at 0° sees the wave; the others see nothing of it.
+    views = np.zeros((tilt.size, 2 * width, 1), np.float32)
+    at = np.arange(2 * width) - width
+    views[tilt.size // 2, :, 0] = depth * np.cos(2 * np.pi * k * at)
+    volume, _ = iterate_views(views, tilt, (depth, 1, width), iterations=iterations)
+    inner = (slice(None), slice(40, -40))
+    came = np.sum(volume[:, 0][inner] * wave[inner]) / np.sum(wave[inner] ** 2)
+    params = ReconstructionParams(
+        voxel_size_angstrom=1.0, thickness_angstrom=float(depth), filter="sirt-like", sirt_iterations=iterations
+    )
+    filtered = across_axis_filter(np.array([k]), tilt.size // 2, tilt, params, bin_per_angstrom=BIN)[0] * depth
+    assert came == pytest.approx(filtered, rel=0.2)
 
 
 def test_dose_filters_keep_white_noise_white_and_damp_late_views():

@@ -9,7 +9,7 @@ from tomoset.errors import ParameterError
 __all__ = ["CtfCorrection", "Filter", "Method", "ReconstructionParams"]
 
 Method = Literal["wbp", "sirt", "sart"]
-Filter = Literal["ramp", "hamming", "exact", "imod", "sirt-like"]
+Filter = Literal["ramp", "hamming", "exact", "imod", "imod-sirt", "sirt-like"]
 CtfCorrection = Literal["phase-flip", "multiply", "phase-flip-slabs", "multiply-slabs", "none"]
 
 
@@ -33,16 +33,17 @@ class ReconstructionParams:
         with ``sart``.
     subset_tilts : int
         Views that ``sart`` takes at a time, spread over the tilt range.
-    filter : {"ramp", "hamming", "exact", "imod", "sirt-like"}
+    filter : {"ramp", "hamming", "exact", "imod", "imod-sirt", "sirt-like"}
         Weighting across the tilt axis: the plain ramp; the ramp times ``0.55 + 0.45 cos(2 π f)`` (AreTomo), which
         damps fine noise; the overlap of the central slices of an object as thick as ``specimen_thickness_angstrom``
-        (Harauz & van Heel 1986, Optik 73:146); IMOD's ramp with its Gaussian roll-off; or IMOD's imitation of
-        ``sirt_iterations`` iterations of SIRT, which damps fine detail.
+        (Harauz & van Heel 1986, Optik 73:146); IMOD's ramp with its Gaussian roll-off; IMOD's imitation of
+        ``sirt_iterations`` iterations of SIRT; or what so many iterations do to an object of that thickness, both of
+        which damp fine detail.
     imod_cutoff_cycles_per_voxel, imod_falloff_cycles_per_voxel : float
-        Where the ramp of ``imod`` and ``sirt-like`` ends, and the standard deviation of the Gaussian by which it falls
+        Where the ramp of ``imod`` and ``imod-sirt`` ends, and the standard deviation of the Gaussian by which it falls
         from there (IMOD's RADIAL, with FalloffIsTrueSigma).
     sirt_iterations : int
-        How many iterations ``sirt-like`` imitates (IMOD's FakeSIRTiterations).
+        How many iterations ``sirt-like`` and ``imod-sirt`` (IMOD's FakeSIRTiterations) stand for.
     dose_weighting : bool
         Damp each tilt by the radiation damage it had seen at the middle of its exposure (Grant & Grigorieff 2015),
         normalised so that white noise keeps its spectrum.
@@ -53,7 +54,7 @@ class ReconstructionParams:
     ctf_slab_angstrom : float
         Thickness of these slabs, Å. Time and memory of the views grow with the number of slabs.
     specimen_thickness_angstrom : float or None
-        Diameter of the object for ``exact``; None takes ``thickness_angstrom``.
+        Diameter of the object for ``exact`` and ``sirt-like``; None takes ``thickness_angstrom``.
     lateral_shape_yx : tuple of int or None
         Voxels along the tilt axis and across it; None takes the whole field of the images.
     centre_angstrom_xyz : tuple of float

@@ -109,7 +109,8 @@ def methods_text(params: ReconstructionParams) -> str:
         "hamming": "a Hamming-damped ramp filter",
         "exact": "exact filters (Harauz & van Heel 1986)",
         "imod": "a ramp filter with a Gaussian roll-off (IMOD)",
-        "sirt-like": f"IMOD's filter like {params.sirt_iterations} iterations of SIRT",
+        "imod-sirt": f"IMOD's SIRT-like filter of {params.sirt_iterations} iterations",
+        "sirt-like": f"filters that stand for {params.sirt_iterations} iterations of SIRT",
     }[params.filter]
     halves = " Half tomograms were made from odd and even frames." if params.half_sets else ""
     how = f"weighted back-projection with {weights}"

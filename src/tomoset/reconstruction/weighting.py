@@ -96,16 +96,21 @@ def across_axis_filter(
     The sum over views of filtered projections (in change of intensity) is then the change of intensity per Å of path.
     Exact weights: ``1 / (D Σ_s max(0, 1 − k |sin(θ_s − θ)| D))``, which is the ramp where slices overlap densely and
     1 / D where a view is alone (Harauz & van Heel 1986).
+
+    Like SIRT: each of n iterations adds the mean over N views of what is not yet explained, spread over the depth D,
+    so that a coefficient is approached by the share λ = overlap / N of what is left: the exact weights times
+    ``1 − (1 − λ)^n``.
     """
-    if params.filter == "exact":
+    if params.filter in {"exact", "sirt-like"}:
         k = np.maximum(frequency_per_angstrom, bin_per_angstrom / 4)
         size = params.specimen_thickness_angstrom or params.thickness_angstrom
         apart = np.abs(np.sin(np.deg2rad(y_tilt_deg - y_tilt_deg[index])))
         overlap = np.maximum(0, 1 - k[:, None] * apart[None, :] * size).sum(axis=1)
-        return 1 / (size * overlap)
+        reached = 1 - (1 - overlap / y_tilt_deg.size) ** params.sirt_iterations
+        return (reached if params.filter == "sirt-like" else 1.0) / (size * overlap)
     step = tilt_steps_rad(y_tilt_deg)[index]
     voxel = params.voxel_size_angstrom
-    if params.filter in {"imod", "sirt-like"}:
+    if params.filter in {"imod", "imod-sirt"}:
         return _imod_ramp(frequency_per_angstrom * voxel, bin_per_angstrom * voxel, params) * step / voxel
     ramp = np.maximum(frequency_per_angstrom, bin_per_angstrom / 4) * step
     if params.filter == "hamming":
@@ -122,7 +127,7 @@ def _imod_ramp(cycles_per_voxel: Floats, bin_cycles: float, params: Reconstructi
     cutoff, sigma = params.imod_cutoff_cycles_per_voxel, params.imod_falloff_cycles_per_voxel
     below = np.minimum(cycles_per_voxel, cutoff)
     ramp = np.maximum(below, _IMOD_ZERO_BINS * bin_cycles)
-    if params.filter == "sirt-like":
+    if params.filter == "imod-sirt":
         n = params.sirt_iterations
         like = n if n <= 15 else 15 + 0.8 * (n - 15) if n <= 30 else 27 + 0.6 * (n - 30)
         left = 1 - _IMOD_SIRT_ALPHA / np.maximum(below, _IMOD_SIRT_ALPHA)
