@@ -1,10 +1,13 @@
-"""How faithful a tomogram is: beads of known place, white noise against an exact sum, molecules of the simulator.
+"""How faithful a tomogram is: beads of known place, noise against an exact sum, thick slabs, the simulator's specimens.
 
-One JSON line a figure. Usage: ``python benchmarks/science/reconstruction.py --seed 1 [--quick]``.
+One JSON line a figure. Usage: ``python benchmarks/science/reconstruction.py --seed 1 [--quick] [--cache FOLDER]``. The
+whole chain is measured on the cases of ``shared/series_cases.py``, ``--case`` names others than the default three.
 """
 
 import argparse
 import sys
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,17 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from tomoset.alignment import align
 from tomoset.geometry import TiltGeometry
 from tomoset.microscope import MicroscopeParams
-from tomoset.model import InMemory, Resources, Silent, Tilt, TiltSeries, Tomogram, stream
+from tomoset.model import InMemory, Resources, SeriesTruth, Silent, Tilt, TiltSeries, Tomogram, stream
 from tomoset.motion import MotionParams, correct_motion
-from tomoset.reconstruction import ReconstructionParams, reconstruct
-from tomoset.reconstruction.fsc import fourier_shell_correlation
+from tomoset.reconstruction import (
+    ReconstructionParams,
+    ShellCorrelation,
+    fourier_shell_correlation,
+    measured_region,
+    reconstruct,
+    resolution_angstrom,
+)
+from tomoset.structures import Structure
+from tomoset.workflow.molecules import simulated_structures
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
 
 from shared.figures import report
+from shared.series_cases import CASES, prepared_series
 from shared.simulated import few_tilts, simulate, with_true_geometry_and_defocus
+from shared.thick_slab import DEPTH_ANGSTROM, FACE_ANGSTROM, PIXEL_ANGSTROM, dots_at_faces, dots_on_grid
+from shared.true_volume import true_volume
 
 Floats = NDArray[np.float64]
 PIXEL = 5.0
@@ -160,12 +175,104 @@ def measure_simulator(seed: int, quick: bool) -> None:
         report(f"simulated mixture: darkness at true {species}, phases as recorded", contrasts["none", species], "sd")
 
 
+def face_correlation(tomogram: Tomogram, places: Floats, tilt_deg: Floats, spacings: tuple[float, float]) -> float:
+    """Mean shell correlation between two spacings, Å, with the dots at the two faces of the thick slab."""
+    volume, found = tomogram.volume_zyx.read(), []
+    depth = round(1.6 * FACE_ANGSTROM / PIXEL_ANGSTROM)
+    for sign in (1, -1):
+        middle = volume.shape[0] // 2 + sign * round((DEPTH_ANGSTROM - FACE_ANGSTROM) / 2 / PIXEL_ANGSTROM)
+        box = volume[middle - depth // 2 : middle + depth - depth // 2]
+        origin = np.array([0.0, 0.0, (middle - volume.shape[0] // 2) * PIXEL_ANGSTROM])
+        true = dots_on_grid(places, box.shape, origin)
+        region = measured_region(box.shape, tilt_deg)
+        fsc = fourier_shell_correlation(box, true, PIXEL_ANGSTROM, within=region)
+        band = (fsc.frequency_per_angstrom >= 1 / spacings[0]) & (fsc.frequency_per_angstrom <= 1 / spacings[1])
+        found.append(fsc.correlation[band].mean())
+    return float(np.mean(found))
+
+
+def measure_slabs(seed: int) -> None:
+    """Dots at the faces of 300 nm at 3 Å, each with its own defocus: what slabs with their own defocus bring."""
+    series, places = dots_at_faces(seed)
+    params = ReconstructionParams(
+        voxel_size_angstrom=PIXEL_ANGSTROM,
+        thickness_angstrom=1.1 * DEPTH_ANGSTROM,
+        lateral_shape_yx=(120, 120),
+        dose_weighting=False,
+        half_sets=False,
+    )
+    tilt = np.array([t.nominal_tilt_deg for t in series.tilts])
+    found, seconds = {}, {}
+    for kind in ("phase-flip", "phase-flip-slabs", "multiply", "multiply-slabs"):
+        start = time.process_time()
+        tomogram = run(series, replace(params, ctf_correction=kind))
+        seconds[kind] = time.process_time() - start
+        for band in ((14.0, 10.0), (10.0, 8.0)):
+            found[kind, band] = face_correlation(tomogram, places, tilt, band)
+    for band in ((14.0, 10.0), (10.0, 8.0)):
+        label = f"300 nm slab, dots at its faces, FSC at {band[0]:g} to {band[1]:g} Å"
+        for kind in ("phase-flip", "multiply"):
+            plain, slabs = found[kind, band], found[f"{kind}-slabs", band]
+            report(f"{label}, {kind}", plain, "")
+            report(f"{label}, {kind} in slabs", slabs, "", max(0.45, plain), at_least=True)
+    share = seconds["phase-flip-slabs"] / seconds["phase-flip"]
+    report("300 nm slab: CPU time with 19 slabs over that without", share, "", 6.0)
+
+
+def specimen_correlation(
+    tomogram: Tomogram, truth: SeriesTruth, structures: Mapping[str, Structure]
+) -> ShellCorrelation:
+    """Shell correlation with the true specimen over the Fourier region that the views have measured."""
+    volume = tomogram.volume_zyx.read()
+    region = measured_region(tomogram.grid.shape_zyx, tomogram.geometry.y_tilt_deg[list(tomogram.tilt_indices)])
+    true = true_volume(truth, structures, tomogram)
+    return fourier_shell_correlation(volume, true, tomogram.grid.voxel_size_angstrom, within=region)
+
+
+def true_geometry(truth: SeriesTruth) -> TiltGeometry:
+    """The truth with its magnifications, which scale the image about its middle, as a geometry about the origin."""
+    if truth.magnification is None:
+        return truth.geometry
+    shift = truth.geometry.shift_xy_angstrom * truth.magnification[:, None]
+    return replace(truth.geometry, magnification=truth.magnification, shift_xy_angstrom=shift)
+
+
+def measure_chain(name: str, seed: int, cache: Path | None) -> None:
+    """Specimen against tomogram: with our own CTF and alignment, and with the true geometry in their place."""
+    series, truth, recipe = prepared_series(name, seed, cache)
+    case = CASES[name]
+    if recipe.specimen is None:
+        raise SystemExit(f"{name}: expected a recipe that simulates")
+    specimen = recipe.specimen if case.specimen is None else case.specimen(recipe.specimen)
+    structures = simulated_structures(replace(recipe, specimen=specimen), Path())
+    aligned = align(series, recipe.alignment, resources=Resources(), progress=Silent())
+    true = replace(series, geometry=true_geometry(truth), defocus_hand=truth.defocus_hand)
+    params = ReconstructionParams(
+        thickness_angstrom=specimen.thickness_angstrom + 200.0, lateral_shape_yx=(384, 384), half_sets=False
+    )
+    found = {}
+    for kind, one in (("true geometry", true), ("our alignment", aligned)):
+        fsc = specimen_correlation(run(one, params), truth, structures)
+        found[kind] = resolution_angstrom(fsc, 0.143)
+        band = (fsc.frequency_per_angstrom > 1 / 60) & (fsc.frequency_per_angstrom < 1 / 30)
+        report(f"{name}: FSC with the specimen at 60 to 30 Å, {kind}", fsc.correlation[band].mean(), "")
+        report(f"{name}: FSC with the specimen falls below 0.143, {kind}", found[kind], "Å")
+    ratio = found["our alignment"] / found["true geometry"]
+    report(f"{name}: resolution with our alignment over that with the true geometry", ratio, "", 1.1)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--cache", type=Path, help="folder of tilt images that earlier calls left")
+    parser.add_argument("--case", action="append", choices=sorted(CASES), help="only the whole chain, on this case")
     options = parser.parse_args()
+    if options.case:
+        for name in options.case:
+            measure_chain(name, options.seed, options.cache)
+        return
     for axis, shape in ((0.0, (256, 320)), (85.3, (256, 320)), (-95.0, (320, 256)), (40.0, (288, 288))):
         errors = bead_errors(options.seed, axis, shape)
         # Streaks of the other beads move single peaks a little; what they share would be an error of the geometry.
@@ -173,7 +280,10 @@ def main() -> None:
         report(f"beads, axis {axis:g}°, common offset", np.linalg.norm(errors.mean(axis=0)), "voxel", 0.05)
     for share, bar in ((0.5, 0.02), (0.7, 0.03), (0.9, 0.045)):
         report(f"white noise to {share:g} of Nyquist, rms error", noise_error(options.seed, share), "", bar)
+    measure_slabs(options.seed)
     measure_simulator(options.seed, options.quick)
+    for name in ("three_proteins",) if options.quick else ("three_proteins", "seven_proteins", "cell"):
+        measure_chain(name, options.seed, options.cache)
 
 
 if __name__ == "__main__":
