@@ -92,11 +92,20 @@ def test_where_nothing_moves_no_field_is_believed():
     assert all(tilt.motion.local_xy_angstrom is None for tilt in series.tilts)
 
 
-def test_pure_noise_has_no_field():
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("shape", [SHAPE, (24, 32)])
+def test_pure_noise_has_no_field(shape, seed):
     movie, _, _ = local_movie(0, 0.0)
-    noise = np.random.default_rng(0).poisson(5, (N_FRAMES, *SHAPE)).astype(np.uint8)
+    noise = np.random.default_rng(seed).poisson(5, (N_FRAMES, *shape)).astype(np.uint8)
     series = series_of([replace(movie, frames_tyx=InMemory(noise))])
     assert series.diagnostics["motion.local_accepted"] == 0
+
+
+def test_frames_that_are_all_alike_have_no_field():
+    movie, _, _ = local_movie(0, 0.0)
+    series = series_of([replace(movie, frames_tyx=InMemory(np.ones((N_FRAMES, *SHAPE), np.uint8)))])
+    assert series.diagnostics["motion.local_accepted"] == 0
+    np.testing.assert_array_equal(series.tilts[0].motion.shift_xy_angstrom, 0)
 
 
 @pytest.mark.parametrize("n_frames", [3, 4, 8, 40])

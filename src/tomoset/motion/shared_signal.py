@@ -37,7 +37,7 @@ class Spectra:
     @property
     def noise(self) -> Floats:
         """Power that frames do not share."""
-        return np.maximum(self.power - self.signal, 1e-12 * max(float(self.power.max()), 1e-300))
+        return np.maximum(self.power - self.signal, 1e-12 * max(float(self.power.max()), 1e-6))
 
     @property
     def weight(self) -> Floats:
