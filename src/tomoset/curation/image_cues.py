@@ -20,6 +20,7 @@ _FINEST_BAND_PIXELS = 2.2
 _LIKENESS_BAND_ANGSTROM = (80.0, 400.0)
 _LIKENESS_PIXEL_ANGSTROM = 30.0
 _MOST_MASKED = 0.9
+_COMPARED_ON_A_SIDE = 2  # one of them may show another place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,7 +124,7 @@ def _fine_power(view: View) -> tuple[float, float]:
 
 
 def neighbour_likeness(cues: ImageCues, trusted: Mask, tilt_deg: Floats, axis_deg: float) -> Floats:
-    """Correlate each view with the nearest trusted ones on either side.
+    """Correlate each view with the two nearest trusted ones on either side.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def neighbour_likeness(cues: ImageCues, trusted: Mask, tilt_deg: Floats, axis_de
     Returns
     -------
     (n,) array of float64
-        The higher of the two peaks, in standard deviations of the correlation map; NaN without image or neighbour.
+        The highest of up to four peaks, in standard deviations of the correlation map; NaN without image or neighbour.
         The neighbour's image is stretched across the axis by the ratio of the cosines.
     """
     images, pixel_angstrom = cues.small, cues.small_pixel_angstrom
@@ -147,8 +148,8 @@ def neighbour_likeness(cues: ImageCues, trusted: Mask, tilt_deg: Floats, axis_de
     for place, index in enumerate(order):
         peaks = []
         for side in (order[:place][::-1], order[place + 1 :]):
-            other = next((int(j) for j in side if trusted[j] and images[j] is not None), None)
-            if other is not None and images[index] is not None:
+            others = [int(j) for j in side if trusted[j] and images[j] is not None][:_COMPARED_ON_A_SIDE]
+            for other in others if images[index] is not None else ():
                 pair = (min(int(index), other), max(int(index), other))
                 if pair not in known:
                     known[pair] = _peak_height(images, pair, tilt_deg, axis_deg, pixel_angstrom)

@@ -10,7 +10,7 @@ __all__ = ["faults"]
 _LEAST_MOTION_ANGSTROM = 20.0  # what no one would exclude a tilt for, however still the others are
 _LEAST_JUMP_ANGSTROM = 150.0
 _FINE_DETAIL_ERRORS = 4.0
-_LIKENESS_OF_NOISE = 7.0  # standard deviations
+_LIKENESS_OF_NOISE = 10.0  # standard deviations: images of different places reach 9.5
 
 
 def faults(tilt: TiltMeasurements, params: CurationParams) -> Iterator[str]:
