@@ -1,5 +1,6 @@
 """IMOD's alignment files: signs and centres against IMOD's own formulas, written down here a second time."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +136,7 @@ def test_every_shared_alignment_reads_with_as_many_rows_in_all_files(shared_data
                 assert len(read_tlt(angles, n_tilts=len(xf))) == len(xf)
         if file.with_suffix(".tlt").is_file():
             pairs += 1
-            geometry = geometry_from_imod(xf, read_tlt(file.with_suffix(".tlt")), 1.0, distortion_tolerance=0.02)
+            geometry = geometry_from_imod(xf, read_tlt(file.with_suffix(".tlt")), 1.0)
             # what the peer does: solve A X + D = 0 for the raw position of the aligned centre
             np.testing.assert_allclose(
                 np.einsum("nij,nj->ni", xf[:, :, :2], geometry.shift_xy_angstrom) + xf[:, :, 2], 0, atol=1e-6
@@ -166,10 +167,32 @@ def test_a_real_patch_tracking_alignment_goes_through_unchanged(shared_data):
 
 def test_magnification_and_skew_are_not_dropped_silently(shared_data):
     xf, tilt = read_xf(shared_data / "imod/BB/BBa.xf"), read_tlt(shared_data / "imod/BB/BBa.tlt")
-    with pytest.raises(FormatError, match=r"magnification \d\.\d+ and anisotropy 1\.0\d+ in row \d+") as caught:
-        geometry_from_imod(xf, tilt, 20.2)
-    assert "\n" not in str(caught.value)
-    assert geometry_from_imod(xf, tilt, 20.2, distortion_tolerance=0.02).n_tilts == 61
+    geometry = geometry_from_imod(xf, tilt, 20.2, image_shape_yx=(512, 512))
+    assert geometry.magnification is not None
+    assert 0.001 < np.abs(geometry.magnification - 1).max() < 0.01
+    # Any point of the aligned image, taken back through A X + D, is where the geometry projects it.
+    aligned = np.array([100.0, -70.0])
+    specimen = np.column_stack([aligned[0] / np.cos(np.deg2rad(tilt)), np.full(61, aligned[1]), np.zeros(61)]) * 20.2
+    seen = np.stack([geometry.select([i]).project(specimen[i])[0, 0] for i in range(61)]) / 20.2 + 0.5  # our centre
+    np.testing.assert_allclose(np.einsum("nij,nj->ni", xf[:, :, :2], seen) + xf[:, :, 2], [aligned] * 61, atol=1e-6)
+    again = imod_from_geometry(geometry, 20.2, image_shape_yx=(512, 512))
+    np.testing.assert_allclose(again.xf, xf, atol=1e-9)
+
+
+def test_bending_is_refused_and_magnification_is_kept() -> None:
+    geometry = some_geometry(x_tilt=False)
+    field = np.zeros((9, 2, 6))
+    field[3, 0, 4] = 12.0
+    bent = dataclasses.replace(geometry, field_xy_angstrom=field, field_unit_angstrom=3000.0)
+    with pytest.raises(GeometryError, match=r"bending up to 12.0 Å at 3000 Å from the centre"):
+        imod_from_geometry(bent, PIXEL)
+    larger = dataclasses.replace(geometry, magnification=np.linspace(0.99, 1.01, 9))
+    imod = imod_from_geometry(larger, PIXEL)
+    back = geometry_from_imod(np.round(imod.xf, 7), imod.tilt_deg, PIXEL)
+    np.testing.assert_allclose(back.magnification, larger.magnification, atol=1e-6)
+    assert back.field_xy_angstrom is None or np.abs(back.field_xy_angstrom).max() < 1e-6
+    # Three digits, as AreTomo writes, are no distortion.
+    assert geometry_from_imod(np.round(imod_from_geometry(geometry, PIXEL).xf, 3), [0] * 9, 1.0).magnification is None
 
 
 def test_distortion_is_measured_exactly():
@@ -179,7 +202,7 @@ def test_distortion_is_measured_exactly():
     magnification, anisotropy = xf_distortion(xf)
     assert magnification[0] == pytest.approx(np.sqrt(1.03 * 0.99))
     assert anisotropy[0] == pytest.approx(1.03 / 0.99)
-    assert geometry_from_imod(xf, [0.0], 1.0, distortion_tolerance=0.1).z_rot_deg[0] == pytest.approx(30.0)
+    assert geometry_from_imod(xf, [0.0], 1.0).z_rot_deg[0] == pytest.approx(30.0)
     with pytest.raises(FormatError, match="mirror"):
         geometry_from_imod([[[1.0, 0, 0], [0, -1, 0]]], [0.0], 1.0)
 

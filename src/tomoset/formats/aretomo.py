@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tomoset.errors import FormatError, GeometryError, InputMissingError, PixelSizeError
 from tomoset.formats.atomic import write_text_atomic
+from tomoset.formats.rigid_geometry import require_rigid
 from tomoset.geometry import TiltGeometry
 
 __all__ = [
@@ -250,7 +251,7 @@ def aretomo_from_geometry(
     PixelSizeError
         If the pixel size is not positive.
     GeometryError
-        If there is a tilt about x, or ``use`` does not fit or uses nothing.
+        If there is a tilt about x, a view is magnified or bent, or ``use`` does not fit or uses nothing.
     """
     if not (np.isfinite(pixel_size_angstrom) and pixel_size_angstrom > 0):
         raise PixelSizeError(f"expected a positive pixel size of the tilt images, found {pixel_size_angstrom:g} Å")
@@ -258,6 +259,7 @@ def aretomo_from_geometry(
     used = np.ones(n, dtype=np.bool_) if use is None else np.asarray(use, dtype=np.bool_)
     if used.shape != (n,) or not used.any():
         raise GeometryError(f"expected one flag for each of {n} tilts and at least one used, found {used.tolist()}")
+    require_rigid(geometry, "an .aln file")
     if geometry.x_tilt_deg is not None and np.any(np.abs(geometry.x_tilt_deg) > 1e-3):
         raise GeometryError(
             f"an .aln file cannot hold a tilt about x, found up to {np.abs(geometry.x_tilt_deg).max():g}°; "

@@ -3,10 +3,12 @@
 A row ``A11 A12 A21 A22 DX DY`` of an ``.xf`` takes the raw image to the aligned one, ``X' = A X + D``, in pixels about
 the image centres; ``A = [[cos a, sin a], [−sin a, cos a]]`` with ``a = z_rot`` and ``D = −A · shift``. IMOD's centre is
 (N − 1) / 2, ours N // 2: where an image size is given, the half pixel between them is accounted for; without it the
-plain formula is used, as AreTomo3, Warp and RELION do. ``.xtilt`` is ``x_tilt`` with the same sign: in ``tilt``
-(flib/tilt/tilt.f90) both sines enter negated, which together is the reversal of z that its output shows.
+plain formula is used, as AreTomo3, Warp and RELION do. A magnification or stretch of the view is part of A: ``A⁻¹`` is
+the rotation by a, then the linear part of the view's distortion. ``.xtilt`` is ``x_tilt`` with the same sign: in
+``tilt`` (flib/tilt/tilt.f90) both sines enter negated, which together is the reversal of z that its output shows.
 """
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tomoset.errors import FormatError, GeometryError, InputMissingError, PixelSizeError
 from tomoset.formats.atomic import write_text_atomic
+from tomoset.formats.rigid_geometry import beyond_rigid
 from tomoset.geometry import TiltGeometry
 
 __all__ = [
@@ -170,9 +173,8 @@ def geometry_from_imod(
     *,
     xtilt_deg: ArrayLike | None = None,
     image_shape_yx: tuple[int, int] | None = None,
-    distortion_tolerance: float = 0.001,
 ) -> TiltGeometry:
-    """Tilt geometry of an IMOD alignment.
+    """Tilt geometry of an IMOD alignment, with the magnification and the stretch that its linear parts hold.
 
     Parameters
     ----------
@@ -185,21 +187,19 @@ def geometry_from_imod(
     xtilt_deg : (n,) array of float, optional
     image_shape_yx : tuple of int, optional
         Size of those images: accounts for IMOD's centre (N − 1) / 2.
-    distortion_tolerance : float
-        Largest deviation of magnification or anisotropy from 1 that may be left out; 0.001 is 2 px at the corner of
-        a 4k image. IMOD's fiducial alignments often solve for more: resample the images with the .xf, or accept the
-        error by a larger tolerance. :func:`xf_distortion` tells how much there is.
 
     Returns
     -------
     TiltGeometry
+        ``magnification`` and ``field_xy_angstrom`` (of which only terms linear in x and y are not 0) are None where
+        the rows are rotations to the digits that they were written with.
 
     Raises
     ------
     PixelSizeError
         If the pixel size is not positive.
     FormatError
-        If the numbers of rows differ, a row mirrors, or the distortion exceeds the tolerance.
+        If the numbers of rows differ, or a row mirrors.
     """
     values, tilt = np.asarray(xf, dtype=np.float64), np.asarray(tilt_deg, dtype=np.float64)
     _check_pixel_size(pixel_size_angstrom)
@@ -211,14 +211,21 @@ def geometry_from_imod(
         )
     unused = unused_rows(values)
     linear, moved = values[:, :, :2], values[:, :, 2]
-    _refuse_distortion(linear[~unused], np.flatnonzero(~unused), distortion_tolerance)
+    if np.any(np.linalg.det(linear) < 0):
+        raise FormatError("expected rotations in the .xf, found a mirror; undo the flip of the stack and align again")
     z_rot = np.rad2deg(_rotation_and_stretch(linear)[0])
     shift_px = -np.linalg.solve(linear, moved[:, :, None])[:, :, 0] - _half_pixel(image_shape_yx)
     if np.any(unused):
         z_rot[unused] = _median_angle_deg(z_rot[~unused])
         shift_px[unused] = 0.0
+    magnification, field = _beyond_rotation(linear)
     return TiltGeometry(
-        y_tilt_deg=tilt, z_rot_deg=z_rot, shift_xy_angstrom=shift_px * pixel_size_angstrom, x_tilt_deg=xtilt
+        y_tilt_deg=tilt,
+        z_rot_deg=z_rot,
+        shift_xy_angstrom=shift_px * pixel_size_angstrom,
+        x_tilt_deg=xtilt,
+        magnification=magnification,
+        field_xy_angstrom=field,
     )
 
 
@@ -234,6 +241,7 @@ def imod_from_geometry(
     Parameters
     ----------
     geometry : TiltGeometry
+        Magnification and stretch become part of A; bending (what a field holds beyond terms linear in x and y) cannot.
     pixel_size_angstrom : float
         Of the images the .xf shall be applied to.
     use : (n,) array of bool, optional
@@ -252,17 +260,19 @@ def imod_from_geometry(
     PixelSizeError
         If the pixel size is not positive.
     GeometryError
-        If ``use`` does not fit.
+        If ``use`` does not fit, or a view is bent.
     """
     _check_pixel_size(pixel_size_angstrom)
     n = geometry.n_tilts
+    image_from_rotated, moved = _stretched_views(geometry)
     used = np.ones(n, dtype=np.bool_) if use is None else np.asarray(use, dtype=np.bool_)
     if used.shape != (n,):
         raise GeometryError(f"expected one flag for each of {n} tilts, found {used.shape}")
     angle = np.deg2rad(geometry.z_rot_deg)
     cos, sin = np.cos(angle), np.sin(angle)
     linear = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], axis=-2)
-    shift_px = geometry.shift_xy_angstrom / pixel_size_angstrom + _half_pixel(image_shape_yx)
+    linear = linear @ np.linalg.inv(image_from_rotated)
+    shift_px = (geometry.shift_xy_angstrom + moved) / pixel_size_angstrom + _half_pixel(image_shape_yx)
     xf = np.concatenate([linear, -(linear @ shift_px[:, :, None])], axis=2)
     xf[~used] = np.eye(2, 3)
     xtilt = np.zeros(n) if geometry.x_tilt_deg is None else geometry.x_tilt_deg
@@ -283,18 +293,42 @@ def _rotation_and_stretch(linear: Floats) -> tuple[Floats, Floats]:
     return np.arctan2(rotation[:, 0, 1] - rotation[:, 1, 0], rotation[:, 0, 0] + rotation[:, 1, 1]), stretches
 
 
-def _refuse_distortion(linear: Floats, rows: NDArray[np.intp], tolerance: float) -> None:
-    if np.any(np.linalg.det(linear) < 0):
-        raise FormatError("expected rotations in the .xf, found a mirror; undo the flip of the stack and align again")
-    magnification, anisotropy = xf_distortion(linear)
-    worst = np.maximum(np.abs(magnification - 1), anisotropy - 1)
-    if worst.size and worst.max() > tolerance:
-        i = int(np.argmax(worst))
-        raise FormatError(
-            f"expected pure rotations and shifts in the .xf (within {tolerance:g}), found magnification "
-            f"{magnification[i]:.4f} and anisotropy {anisotropy[i]:.4f} in row {rows[i] + 1}; apply the .xf to the "
-            "images first, align without magnification and skew, or accept the error with a larger distortion_tolerance"
+def _beyond_rotation(linear: Floats) -> tuple[Floats | None, Floats | None]:
+    """Magnification (n,) and field (n, 2, 6) of linear parts; None for what their digits do not show.
+
+    ``A⁻¹ = S · R`` with R the rotation by z_rot and S symmetric: half its trace is the magnification, the rest stretch.
+    """
+    _, stretches, vt = np.linalg.svd(linear)
+    symmetric = np.swapaxes(vt, 1, 2) @ (vt / stretches[:, :, None])
+    magnification = 0.5 * np.trace(symmetric, axis1=1, axis2=2)
+    stretch = symmetric - magnification[:, None, None] * np.eye(2)
+    field = np.zeros((len(linear), 2, 6))
+    field[:, :, 1:3] = stretch  # in Å per Å, the default unit of a field
+    digits = next((k for k in range(1, 8) if np.allclose(linear, np.round(linear, k), rtol=0, atol=1e-9)), 7)
+    rounding = 2.0 * 10.0**-digits
+    return (
+        magnification if np.abs(magnification - 1).max() > rounding else None,
+        field if np.abs(stretch).max() > rounding else None,
+    )
+
+
+def _stretched_views(geometry: TiltGeometry) -> tuple[Floats, Floats]:
+    """Linear parts (n, 2, 2) from the rotated specimen to the image, and what a field moves the centre by (n, 2), Å."""
+    n = geometry.n_tilts
+    magnification = np.ones(n) if geometry.magnification is None else geometry.magnification
+    linear, moved = magnification[:, None, None] * np.eye(2), np.zeros((n, 2))
+    field = geometry.field_xy_angstrom
+    if field is None:
+        return linear, moved
+    bent = field.copy()
+    bent[:, :, :3] = 0.0
+    words = beyond_rigid(dataclasses.replace(geometry, magnification=None, field_xy_angstrom=bent))
+    if words:
+        raise GeometryError(
+            f"an .xf file holds rotation, magnification, stretch and shift of a view, found {words}; align with "
+            "alignment.motion off, or keep the geometry as JSON in the project"
         )
+    return linear + field[:, :, 1:3] / geometry.field_unit_angstrom, field[:, :, 0]
 
 
 def _median_angle_deg(angle_deg: Floats) -> float:

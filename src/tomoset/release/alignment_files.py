@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tomoset.errors import GeometryError
 from tomoset.formats.aretomo import aretomo_from_geometry, write_aln
 from tomoset.formats.imod import imod_from_geometry, write_tlt, write_xf
+from tomoset.formats.rigid_geometry import rigid_part, without_bending
 from tomoset.geometry import TiltGeometry
 from tomoset.model import TiltSeries
 
@@ -18,14 +19,15 @@ def write_imod_alignment(folder: Path, series: TiltSeries) -> list[Path]:
     """Write ``.rawtlt``, ``.tlt``, ``.xf`` and ``.xtilt``, one row per image of the stack.
 
     Tilts that are not used have identity rows in ``.xf``, as RELION expects them. Shifts count from IMOD's centre
-    (N − 1) / 2, so that IMOD itself makes the same tomogram.
+    (N − 1) / 2, so that IMOD itself makes the same tomogram. Magnification is kept; how the specimen bends, which no
+    ``.xf`` can hold, is only in the series' own metadata.
 
     Raises
     ------
     GeometryError
         If the series is not aligned.
     """
-    geometry = _geometry(series)
+    geometry = without_bending(_geometry(series))
     imod = imod_from_geometry(
         geometry, series.pixel_size_angstrom, use=_used(series), image_shape_yx=_image_shape_yx(series)
     )
@@ -41,13 +43,18 @@ def write_imod_alignment(folder: Path, series: TiltSeries) -> list[Path]:
 def write_aretomo_alignment(path: Path, series: TiltSeries) -> Path:
     """Write an ``.aln``; tilts that are not used are its dark frames.
 
+    Magnification and bending, which it cannot hold, are only in the series' own metadata.
+
     Raises
     ------
     GeometryError
         If the series is not aligned.
     """
     alignment = aretomo_from_geometry(
-        _geometry(series), series.pixel_size_angstrom, image_shape_yx=_image_shape_yx(series), use=_used(series)
+        rigid_part(_geometry(series)),
+        series.pixel_size_angstrom,
+        image_shape_yx=_image_shape_yx(series),
+        use=_used(series),
     )
     return write_aln(path, alignment)
 
