@@ -8,6 +8,8 @@ from tomoset.errors import GeometryError, PixelSizeError
 from tomoset.model import InMemory
 from tomoset.physics import rfft_frequency_3d
 from tomoset.reconstruction import (
+    ShellCorrelation,
+    finest_agreement_angstrom,
     fourier_shell_correlation,
     measured_region,
     resolution_angstrom,
@@ -95,3 +97,14 @@ def test_only_the_region_counts():
     assert fourier_shell_correlation(a, other, 10.0).correlation[2:16].max() < 0.9
     with pytest.raises(GeometryError, match="region"):
         fourier_shell_correlation(a, b, 10.0, within=within[:5])
+
+
+def test_a_dip_does_not_end_the_agreement():
+    frequency = np.arange(21) / 1000.0
+    correlation = np.where(np.arange(21) < 15, 0.6, 0.0)
+    correlation[[5, 6]] = 0.0
+    fsc = ShellCorrelation(frequency_per_angstrom=frequency, correlation=correlation, count=np.ones(21, np.int64))
+    assert resolution_angstrom(fsc) > 200
+    assert finest_agreement_angstrom(fsc) == pytest.approx(1000 / 15)
+    nothing = ShellCorrelation(frequency_per_angstrom=frequency, correlation=0 * correlation, count=fsc.count)
+    assert finest_agreement_angstrom(nothing) == np.inf

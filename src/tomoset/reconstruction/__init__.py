@@ -8,6 +8,7 @@ from tomoset.reconstruction.denoise import methods_text as denoise_methods_text
 from tomoset.reconstruction.forward_projection import project_volume
 from tomoset.reconstruction.fsc import (
     ShellCorrelation,
+    finest_agreement_angstrom,
     fourier_shell_correlation,
     measured_region,
     resolution_angstrom,
@@ -30,6 +31,7 @@ __all__ = [
     "deconvolve",
     "denoise",
     "denoise_methods_text",
+    "finest_agreement_angstrom",
     "fourier_shell_correlation",
     "iterate_views",
     "measured_region",

@@ -12,7 +12,7 @@ from tomoset.errors import GeometryError, ParameterError
 from tomoset.model import ArraySource, InMemory, Progress, Resources, Tomogram
 from tomoset.networks import TrainingParams, UNetParams, build_unet, predict_volume, train
 from tomoset.reconstruction.folds import Part, Stripe, cut_stripes
-from tomoset.reconstruction.fsc import resolution_angstrom, sampled_shell_correlation
+from tomoset.reconstruction.fsc import finest_agreement_angstrom, sampled_shell_correlation
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +98,7 @@ def denoise(
     -------
     Tomogram
         Of kind ``"denoised"``, on the same grid, in the same units and with the same contrast; without halves. Its
-        diagnostics hold where the correlation of the halves falls below 0.143, Å, before denoising and after each
+        diagnostics hold the finest spacing at which the halves correlate by 0.143, Å, before denoising and after each
         half was denoised on its own (``denoise.half_map_before_angstrom``, ``denoise.half_map_after_angstrom``).
 
     Raises
@@ -180,7 +180,7 @@ class _Said:
 
 def _half_map(odd: ArraySource, even: ArraySource, voxel_size_angstrom: float) -> float:
     fsc = sampled_shell_correlation(odd, even, voxel_size_angstrom)
-    found = resolution_angstrom(fsc, _HALF_MAP_THRESHOLD)
+    found = finest_agreement_angstrom(fsc, _HALF_MAP_THRESHOLD)
     # A box's length stands for "nowhere": JSON knows no infinity.
     return found if math.isfinite(found) else float(1 / fsc.frequency_per_angstrom[1])
 

@@ -12,6 +12,7 @@ from tomoset.physics import rfft_frequency_3d
 
 __all__ = [
     "ShellCorrelation",
+    "finest_agreement_angstrom",
     "fourier_shell_correlation",
     "measured_region",
     "resolution_angstrom",
@@ -221,3 +222,14 @@ def resolution_angstrom(fsc: ShellCorrelation, threshold: float = 0.143) -> floa
         return float("inf")
     share = (c[first - 1] - threshold) / (c[first - 1] - c[first])
     return float(1 / (k[first - 1] + share * (k[first] - k[first - 1])))
+
+
+def finest_agreement_angstrom(fsc: ShellCorrelation, threshold: float = 0.143) -> float:
+    """Finest spacing at which the correlation, averaged over three shells, still reaches a threshold, Å.
+
+    The curve of one tomogram dips where the CTF or its molecules' form factors vanish; unlike
+    :func:`resolution_angstrom` this does not end at the first dip. Infinite when no shell beyond the mean reaches it.
+    """
+    correlation = np.convolve(fsc.correlation[1:], np.full(3, 1 / 3), mode="same")
+    reached = np.flatnonzero(correlation >= threshold)
+    return float(1 / fsc.frequency_per_angstrom[1 + reached[-1]]) if reached.size else float("inf")

@@ -170,6 +170,7 @@ def _volume_of(
                 back_project_planes(
                     of_slab, slab.rows, slab.geometry, volume[z], workers=resources.workers, report=next(steps)
                 )
+        del rows, of_slab  # the next part's rows take their place in memory
     return volume
 
 
