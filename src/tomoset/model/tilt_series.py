@@ -56,8 +56,8 @@ class MotionTrack:
     local_xy_angstrom : (2, 3, 6) array of float64 or None
         Motion within the field beyond that, RELION's model: for x and y, the coefficients of
         ``z^k · quadratic_terms(p)``, k = 1, 2, 3, with z the number of the frame (0 for the first) and p the position
-        in the frame divided by its width and height, −0.5 to 0.5. Relative to the first frame, as RELION writes it; sums
-        show every place at the mean over its frames. None where the data do not ask for it.
+        in the frame divided by its width and height, −0.5 to 0.5. Relative to the first frame, as RELION writes it;
+        sums show every place at the mean over its frames. None where the data do not ask for it.
     """
 
     shift_xy_angstrom: NDArray[np.float64]
