@@ -19,8 +19,8 @@ from tomoset.curation import (
     methods_text,
     suggest,
 )
-from tomoset.curation.series_cues import shift_jumps_angstrom
 from tomoset.curation.intensity import intensity_law
+from tomoset.curation.series_cues import shift_jumps_angstrom
 from tomoset.curation.thickness import half_agreement
 from tomoset.errors import GeometryError, ParameterError
 from tomoset.geometry import TiltGeometry

@@ -63,7 +63,7 @@ def image_cues(series: TiltSeries) -> ImageCues:
             filled = _mask_filled(view, mask)
             share[index] = float(filled.image_yx.mean(dtype=np.float64)) / mean
             ratio[index] = _mean_over_deviation(view, mask)
-            power[index], error[index] = _fine_power(filled)
+            power[index], error[index] = _fine_power(filled, mask)
             factor = max(1, int(_LIKENESS_PIXEL_ANGSTROM // view.pixel_size_angstrom))
             small[index] = np.asarray(block_mean(filled.image_yx, factor), dtype=np.float64)
             pixel = factor * view.pixel_size_angstrom
@@ -102,8 +102,8 @@ def _mask_filled(view: View, mask: Mask | None) -> View:
     )
 
 
-def _fine_power(view: View) -> tuple[float, float]:
-    """Mean and standard error of the halves' cross-spectrum in the fine band."""
+def _fine_power(view: View, mask: Mask | None) -> tuple[float, float]:
+    """Mean and standard error of the halves' cross-spectrum in the fine band, over what is not masked."""
     from scipy import fft
 
     if view.odd_yx is None or view.even_yx is None:
@@ -119,8 +119,13 @@ def _fine_power(view: View) -> tuple[float, float]:
     band = (k > 1 / max(_FINE_BAND_ANGSTROM[1], 1.8 * finest)) & (k < 1 / finest)
     if band.sum() < 16:
         return np.nan, np.nan
-    cross = (halves[0][band] * halves[1][band].conj()).real.astype(np.float64) / np.square(window).sum()
-    return float(cross.mean()), float(cross.std() / np.sqrt(cross.size))
+    seen = np.square(window if mask is None else np.where(at_pixels(mask, window.shape), 0.0, window)).sum()
+    if seen < (1 - _MOST_MASKED) * np.square(window).sum():
+        return np.nan, np.nan
+    cross = (halves[0][band] * halves[1][band].conj()).real.astype(np.float64) / seen
+    # The window makes neighbouring coefficients alike: fewer of them are independent.
+    alike = float(np.power(window, 4).mean() / np.square(np.square(window).mean()))
+    return float(cross.mean()), float(cross.std() * np.sqrt(alike / cross.size))
 
 
 def neighbour_likeness(cues: ImageCues, trusted: Mask, tilt_deg: Floats, axis_deg: float) -> Floats:

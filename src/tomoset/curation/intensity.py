@@ -13,8 +13,8 @@ __all__ = ["IntensityLaw", "intensity_law"]
 Floats = NDArray[np.float64]
 
 _LARGEST_PRETILT_DEG, _PRETILT_STEP_DEG = 30, 2
-# A pretilt must explain twice as much as none does, of a misfit that is worth an explanation (1 %).
-_PRETILT_GAIN, _MISFIT_WORTH_A_PRETILT = 0.5, 0.01
+_PRETILT_GAIN = 0.01  # a pretilt must bring the counts this much nearer to the law, mean of the logarithm
+_WILD = 0.15
 _STEEPEST_TILT_DEG = 85.0
 _LEAST_SCATTER = 0.02  # beams and counters are no steadier from view to view
 
@@ -88,10 +88,13 @@ def _path(tilt_deg: Floats) -> Floats:
 
 def _pretilt_deg(log_counts: Floats, tilt_deg: Floats) -> float:
     """Angle of the ice against the stage; 0 unless another explains the counts much better."""
-    misfit = least_trimmed_line(_path(tilt_deg), log_counts, steepest=0.0)[2]
-    if misfit < _MISFIT_WORTH_A_PRETILT:
-        return 0.0
-    angles = np.arange(-_LARGEST_PRETILT_DEG, _LARGEST_PRETILT_DEG + 1, _PRETILT_STEP_DEG)
-    misfits = [least_trimmed_line(_path(tilt_deg + angle), log_counts, steepest=0.0)[2] for angle in angles]
+    angles = np.arange(-_LARGEST_PRETILT_DEG, _LARGEST_PRETILT_DEG + 1, _PRETILT_STEP_DEG, dtype=np.float64)
+    misfits = [_misfit(log_counts, _path(tilt_deg + angle)) for angle in angles]
     best = int(np.argmin(misfits))
-    return float(angles[best]) if misfits[best] < _PRETILT_GAIN * misfit else 0.0
+    return float(angles[best]) if misfits[best] < _misfit(log_counts, _path(tilt_deg)) - _PRETILT_GAIN else 0.0
+
+
+def _misfit(log_counts: Floats, path: Floats) -> float:
+    """Mean deviation from the line, in which a wild view counts no more than another wild view."""
+    level, slope, _ = least_trimmed_line(path, log_counts, steepest=0.0)
+    return float(np.minimum(np.abs(log_counts - level - slope * path), _WILD).mean())

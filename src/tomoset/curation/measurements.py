@@ -42,8 +42,8 @@ class TiltMeasurements:
         Power of details of 22 to 40 Å that odd and even frames share, over what tilt and dose lead to expect; the
         difference over its error. None where the series shows no such detail.
     likeness, likeness_ratio : float or None
-        Correlation peak with the most similar neighbour in standard deviations of the correlation (two images of different places give 5 to
-        10), and over what tilt and dose lead to expect.
+        Correlation peak with the most similar neighbour in standard deviations of the correlation (two images of
+        different places give 5 to 10), and over what tilt and dose lead to expect.
     ctf_score, ctf_score_z, ctf_resolution_angstrom : float or None
     shift_jump_angstrom, shift_jump_z : float or None
         Distance of the view's shift from the median of up to three neighbours on either side.

@@ -189,7 +189,7 @@ def _otsu(values: Floats) -> float:
 
 def _like_an_obstacle(dark: Mask, open_ice: Mask, coarse: _Coarse, masked: Mask) -> Mask:
     """Those regions whose border is a step and whose structure is not a specimen's."""
-    from scipy.ndimage import binary_dilation, binary_erosion, label
+    from scipy.ndimage import binary_dilation, binary_erosion, label, uniform_filter
 
     regions, n_regions = label(dark)
     accepted = np.zeros_like(dark)
@@ -202,11 +202,15 @@ def _like_an_obstacle(dark: Mask, open_ice: Mask, coarse: _Coarse, masked: Mask)
         near_outside = outside & binary_dilation(region, iterations=ring)
         if min(near_inside.sum(), near_outside.sum()) < 20:
             continue
-        step = 1 - coarse.counts_yx[near_inside].mean() / coarse.counts_yx[near_outside].mean()
+        mean_inside, mean_outside = (float(coarse.counts_yx[part].mean()) for part in (near_inside, near_outside))
+        step = 1 - mean_inside / mean_outside
         contrast = 1 - coarse.counts_yx[inside].mean() / coarse.counts_yx[open_ice].mean()
         if step < max(coarse.params.film_step_min, _STEP_SHARE * contrast) or _is_specimen(inside, open_ice, coarse):
             continue
-        accepted |= binary_dilation(region, iterations=1)
+        # Smoothing has spread the region: what lies beyond the middle of the step at its rim goes.
+        at_rim = region & ~binary_erosion(region, iterations=2 * rim, border_value=1)
+        light = uniform_filter(coarse.counts_yx, 3, mode="nearest") > 0.5 * (mean_inside + mean_outside)
+        accepted |= binary_dilation(region & ~(at_rim & light), iterations=1)
     return accepted
 
 

@@ -78,7 +78,7 @@ class CurationParams:
     motion_max_angstrom: float = 150.0
     motion_z_max: float = 5.0
     fine_detail_ratio_min: float = 0.6
-    likeness_ratio_min: float = 0.5
+    likeness_ratio_min: float = 0.4
     ctf_score_min: float = 0.0
     ctf_score_z_max: float = 6.0
     shift_jump_max_angstrom: float = 600.0
