@@ -1,16 +1,19 @@
-"""How well the defocus and the sign of its gradient are found.
+"""How well the defocus, the sign of its gradient and the specimen's plane are found.
 
-First the three-protein mixture of the simulator after motion correction (31 tilts; ``--quick``: 7), against the true
-defocus. Then sheets of ice whose defocus follows the tilted plane (strips of the image at the defocus of their own
-height), made apart from the simulator, with both hands. Strong sheets must give the right hand; sheets
-without a gradient, and sheets so faint that nothing can be known, must never give a wrong one.
+First simulated series of three and more recipes, thin and thick, at 4 to 8 Å a pixel, with all imperfections of the
+optics, both hands and specimens that stand at an angle to the stage (``shared/ctf_cases.py``), against their truth.
+Then sheets of ice whose defocus follows the tilted plane (strips of the image at the defocus of their own height), made
+apart from the simulator, with both hands. Strong sheets must give the right hand; sheets without a gradient, and sheets
+so faint that nothing can be known, must never give a wrong one.
 
-One JSON line a figure. Usage: ``python benchmarks/science/ctf.py --seed 1 [--quick]``.
+One JSON line a figure. ``python benchmarks/science/ctf.py --seed 1 [--quick]`` takes one seed, ``--seeds 1-5`` several
+and reports median and worst; ``--cases`` names some of the cases; ``--cache`` keeps the simulated images in a folder.
 """
 
 import argparse
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +22,18 @@ from numpy.typing import NDArray
 from tomoset.benchmark.processing import true_defocus_at_centre_angstrom
 from tomoset.ctf import CtfParams, estimate_ctf
 from tomoset.geometry import TiltGeometry
-from tomoset.microscope import MicroscopeParams
-from tomoset.model import InMemory, Optics, Resources, Silent, Tilt, TiltSeries, stream
-from tomoset.motion import MotionParams, correct_motion
+from tomoset.model import InMemory, Optics, Resources, SeriesTruth, Silent, Tilt, TiltSeries, stream
 from tomoset.physics import ctf_2d
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
 
+from shared.ctf_cases import CTF_CASES, ctf_case
 from shared.figures import report
-from shared.simulated import few_tilts, simulate
 
 N_STRIPS = 9
 COUNTS = 50.0
 FAINT = (0.004, 0.008, 0.012, 0.016)  # radians a pixel; ice of 150 nm has 0.032
+FINE_CASES = ("three_proteins", "seven_proteins", "pelagibacter")
 
 
 def estimate(series: TiltSeries) -> TiltSeries:
@@ -45,21 +47,86 @@ def error_percent(series: TiltSeries, truth_angstrom: NDArray[np.float64]) -> ND
     return np.asarray(100 * np.abs(found / truth_angstrom - 1))
 
 
-def measure_simulator(seed: int, quick: bool) -> None:
-    """Defocus of the simulated mixture."""
-    microscope = few_tilts(MicroscopeParams(), 15.0) if quick else MicroscopeParams()
-    movies, truth = simulate(seed, microscope)
-    series = correct_motion(movies, MotionParams(), resources=Resources(), progress=Silent())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesErrors:
+    """Errors of one series; angles in degrees, lengths in Å."""
+
+    at_zero: float
+    at_ends: float
+    rms: float
+    rms_over_claimed: float
+    undetermined: bool
+    wrong_hand: bool
+    margin: float
+    plane: float
+    astigmatism: float
+    seconds: float
+
+
+def measure_series(name: str, seed: int, cache: Path | None, *, quick: bool) -> SeriesErrors:
+    """Estimate one simulated series and compare it with its truth."""
+    series, truth, pretilt_deg = ctf_case(name, seed, cache, quick=quick)
     start = time.process_time()
-    series = estimate(series)
+    found = estimate(series)
     seconds = time.process_time() - start
-    error = error_percent(series, true_defocus_at_centre_angstrom(truth))
-    middle = int(np.argmin(np.abs(series.nominal_tilt_deg)))
-    report("mixture: defocus error at 0°", float(error[middle]), "%", 3.0)
-    report("mixture: defocus error at the outermost tilts", float(max(error[0], error[-1])), "%", 3.0)
-    report("mixture: worst defocus error of all tilts", float(error.max()), "%", 3.0)
-    report("mixture: wrong hand reported", float(series.defocus_hand == -truth.defocus_hand), "", 0.0)
-    report(f"mixture: processor time of {len(series.tilts)} tilts", seconds, "s", 8.0)
+    rows = [i for i, tilt in enumerate(found.tilts) if tilt.ctf is not None]
+    estimates = [tilt.ctf for tilt in found.tilts if tilt.ctf is not None]
+    error = np.array([one.defocus_angstrom for one in estimates]) - true_defocus_at_centre_angstrom(truth)[rows]
+    claimed = np.array([one.defocus_error_angstrom or np.inf for one in estimates])
+    tilts = series.nominal_tilt_deg[rows]
+    numbers = found.diagnostics or {}
+    about = numbers.get("ctf.plane_tilt_about_axis_deg", np.nan) - pretilt_deg
+    across = numbers.get("ctf.plane_tilt_across_axis_deg", np.nan)
+    return SeriesErrors(
+        at_zero=float(abs(error[np.argmin(np.abs(tilts))])),
+        at_ends=float(np.abs(error[[np.argmin(tilts), np.argmax(tilts)]]).mean()),
+        rms=float(np.sqrt(np.mean(error**2))),
+        rms_over_claimed=float(np.sqrt(np.mean((error / claimed) ** 2))),
+        undetermined=found.defocus_hand == 0,
+        wrong_hand=found.defocus_hand == -truth.defocus_hand,
+        margin=numbers["ctf.hand_margin"],
+        plane=float(np.hypot(about, across)),
+        astigmatism=astigmatism_error(numbers, truth),
+        seconds=seconds,
+    )
+
+
+def astigmatism_error(numbers: dict[str, float], truth: SeriesTruth) -> float:
+    """Length of the difference between the series' astigmatism and the mean of the true ones, U − V, Å."""
+    found = numbers["ctf.astigmatism_angstrom"] * np.exp(2j * np.deg2rad(numbers["ctf.astigmatism_deg"]))
+    if truth.astigmatism_angstrom is None or truth.astigmatism_deg is None:
+        return float(abs(found))
+    return float(abs(found - np.mean(truth.astigmatism_angstrom * np.exp(2j * np.deg2rad(truth.astigmatism_deg)))))
+
+
+def measure_simulator(names: list[str], seeds: list[int], cache: Path | None, *, quick: bool) -> None:
+    """Report each case, over all seeds."""
+    everything: list[SeriesErrors] = []
+    for name in names:
+        errors = [measure_series(name, seed, cache, quick=quick) for seed in seeds]
+        everything += errors
+        many = len(errors) > 1
+        for figure, values, bar in (
+            ("defocus error at 0°", [e.at_zero for e in errors], 150.0),
+            ("defocus error at ±45°", [e.at_ends for e in errors], 400.0),
+            ("defocus error of all tilts, rms", [e.rms for e in errors], None),
+        ):
+            report(f"{name}: {figure}{', median' if many else ''}", float(np.median(values)), "Å", bar)
+            if many:
+                report(f"{name}: {figure}, worst", float(np.max(values)), "Å")
+        report(f"{name}: error over claimed error, rms", _median([e.rms_over_claimed for e in errors]), "", 2.0)
+        report(f"{name}: wrong hands", float(sum(e.wrong_hand for e in errors)), "", 0.0)
+        report(f"{name}: smallest margin of the hand", min(e.margin for e in errors), "ln L")
+        report(f"{name}: error of the specimen's plane, median", _median([e.plane for e in errors]), "deg")
+        report(f"{name}: astigmatism error, median", _median([e.astigmatism for e in errors]), "Å")
+        report(f"{name}: processor time, median", _median([e.seconds for e in errors]), "s")
+    if not quick:
+        share = float(np.mean([e.undetermined for e in everything]))
+        report(f"{len(everything)} series: undetermined hands", share, "", 0.1)
+
+
+def _median(values: list[float]) -> float:
+    return float(np.median(values))
 
 
 def ice_sheet(
@@ -158,13 +225,23 @@ def measure_hopeless_sheets(seed: int, n_trials: int) -> None:
     report(f"{n_trials} flat or faint sheets: largest margin of a wrong hand", largest, "ln L", 5.0)
 
 
+def seed_range(text: str) -> list[int]:
+    """``3`` or ``1-5`` as a list."""
+    first, _, last = text.partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
 def main() -> None:
     """Measure both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=seed_range, help="several, as 1-5; instead of --seed")
+    parser.add_argument("--cases", nargs="+", choices=sorted(CTF_CASES), help="default: three recipes at 4 to 5 Å")
+    parser.add_argument("--cache", type=Path, help="folder for simulated tilt images")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    measure_simulator(options.seed, options.quick)
+    names = options.cases or (["three_proteins"] if options.quick else list(FINE_CASES))
+    measure_simulator(names, options.seeds or [options.seed], options.cache, quick=options.quick)
     measure_sheets(options.seed, options.quick)
 
 

@@ -1,4 +1,4 @@
-"""The tilt series that CTF estimation is measured on: thin mixtures and whole cells, with all imperfections of the optics.
+"""The tilt series that CTF estimation is measured on: thin mixtures and whole cells, through imperfect optics.
 
 31 tilts from −45° to 45° in dose-symmetric order at 100 e/Å². The seed also chooses the sign of the defocus gradient,
 the direction of the astigmatism (300 Å, and 60 Å of each view's own) and the angle of the specimen's plane against the
@@ -9,6 +9,7 @@ import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shared.simulated import few_tilts
 from tomoset.microscope import MicroscopeParams, field_of_view_size_xy_angstrom, image
 from tomoset.model import InMemory, Resources, SeriesTruth, Silent, TiltSeries, stream
 from tomoset.motion import MotionParams, correct_motion
@@ -66,17 +67,21 @@ def microscope_of(case: CtfCase, seed: int, defocus_angstrom: float) -> Microsco
     )
 
 
-def ctf_case(name: str, seed: int, cache: Path | None = None) -> tuple[TiltSeries, SeriesTruth, float]:
+def ctf_case(
+    name: str, seed: int, cache: Path | None = None, *, quick: bool = False
+) -> tuple[TiltSeries, SeriesTruth, float]:
     """Tilt images, their truth and the angle of the specimen's plane against the stage, degrees.
 
-    ``cache`` is a folder of tilt images that earlier calls left.
+    ``cache`` is a folder of tilt images that earlier calls left; ``quick`` takes every fifth tilt.
     """
     case = CTF_CASES[name]
     recipe = load_recipe(case.recipe)
     if recipe.specimen is None or recipe.microscope is None:
         raise SystemExit(f"{case.recipe}: expected a recipe that simulates")
     microscope = microscope_of(case, seed, recipe.microscope.defocus_angstrom)
-    kept = None if cache is None else cache / f"{name.replace(' ', '_')}-{seed}.pickle"
+    if quick:
+        microscope = few_tilts(replace(microscope, n_frames=8), 5 * microscope.tilt_step_deg)
+    kept = None if cache is None else cache / f"{name.replace(' ', '_')}-{seed}{'-quick' if quick else ''}.pickle"
     if kept is not None and kept.is_file():
         series, truth = pickle.loads(kept.read_bytes())  # noqa: S301 our own file
         return series, truth, microscope.pretilt_deg

@@ -19,31 +19,48 @@ TILTS = np.array([-45.0, -30.0, -15.0, 0.0, 15.0, 30.0, 45.0])
 OPTICS = Optics()
 
 
-def sheet(*, hand=1, seed=0, noise=0.035, astigmatism=(0.0, 0.0), tilts=TILTS, dark=(), faint=()):
+def sheet(
+    *,
+    hand=1,
+    seed=0,
+    noise=0.035,
+    astigmatism=(0.0, 0.0),
+    tilts=TILTS,
+    dark=(),
+    faint=(),
+    plane=(0.0, 0.0),
+    shape=SHAPE,
+    nominal=None,
+):
     """White phase noise of a tilted sheet, each strip at the defocus of its own height; and the true defocus."""
     rng = np.random.default_rng(seed)
     n = len(tilts)
-    geometry = TiltGeometry(y_tilt_deg=tilts, z_rot_deg=np.full(n, AXIS), shift_xy_angstrom=np.zeros((n, 2)))
-    ny, nx = SHAPE
+    geometry = TiltGeometry(
+        y_tilt_deg=tilts + plane[0],
+        x_tilt_deg=np.full(n, plane[1]),
+        z_rot_deg=np.full(n, AXIS),
+        shift_xy_angstrom=np.zeros((n, 2)),
+    )
+    ny, nx = shape
     x, y = np.meshgrid((np.arange(nx) - nx // 2) * PIXEL, (np.arange(ny) - ny // 2) * PIXEL)
-    ky, kx = rfft_axes_2d(SHAPE, PIXEL)
+    ky, kx = rfft_axes_2d(shape, PIXEL)
     defocus = 35000 + 600 * rng.standard_normal(n)
     images = np.zeros((n, ny, nx), dtype=np.float32)
     for i, rotation in enumerate(geometry.image_from_specimen):
         strength = 0.002 if i in faint else noise
-        spectrum = np.fft.rfft2(2 * strength * rng.standard_normal(SHAPE))
+        spectrum = np.fft.rfft2(2 * strength * rng.standard_normal(shape))
         # The specimen point (z = 0) that is imaged at (x, y), by the geometry's own matrices.
         plane = np.linalg.solve(rotation[:2, :2], np.stack([x.ravel(), y.ravel()]))
-        height = hand * (rotation[2, :2] @ plane).reshape(SHAPE)
+        height = hand * (rotation[2, :2] @ plane).reshape(shape)
         nodes = np.linspace(height.min() - 1, height.max() + 1, 7)
-        contrast = np.zeros(SHAPE)
+        contrast = np.zeros(shape)
         for node in nodes:
             mean = defocus[i] + node
             u, v = mean + astigmatism[0] / 2, mean - astigmatism[0] / 2
             local = defocus_along(np.arctan2(ky, kx), u, v, astigmatism[1])
             transfer = ctf(np.hypot(ky, kx), local, voltage_kv=300, cs_mm=2.7, amplitude_contrast=0.07)
             strip = np.clip(1 - np.abs(height - node) / (nodes[1] - nodes[0]), 0, 1)
-            contrast += strip * np.fft.irfft2(spectrum * transfer, s=SHAPE)
+            contrast += strip * np.fft.irfft2(spectrum * transfer, s=shape)
         if i not in dark:
             images[i] = rng.poisson(np.clip(COUNTS * (1 + contrast), 0, None))
     rows = tuple(
@@ -54,6 +71,7 @@ def sheet(*, hand=1, seed=0, noise=0.035, astigmatism=(0.0, 0.0), tilts=TILTS, d
             dose_e_per_angstrom2=3.0,
             dose_before_e_per_angstrom2=3.0 * i,
             mean_counts=COUNTS,
+            nominal_defocus_angstrom=nominal,
         )
         for i, angle in enumerate(tilts)
     )
@@ -145,12 +163,58 @@ def test_a_series_of_empty_images_does_not_fail():
     assert found.defocus_hand == 0
 
 
+def test_the_angle_of_the_specimens_plane_is_found_about_and_across_the_axis():
+    inclined, defocus = sheet(plane=(8.0, -6.0), seed=7, hand=-1)
+    found = estimate(inclined)
+    assert found.defocus_hand == -1
+    for name, true in (("about", 8.0), ("across", -6.0)):
+        error = found.diagnostics[f"ctf.plane_tilt_{name}_axis_error_deg"]
+        assert error < 2.5
+        assert abs(found.diagnostics[f"ctf.plane_tilt_{name}_axis_deg"] - true) < 3.5 * error
+    np.testing.assert_allclose(found_defocus(found), defocus, rtol=0.01)
+
+
+def test_standard_errors_are_of_the_size_of_the_errors(positive):
+    series, defocus = positive
+    claimed = np.array([tilt.ctf.defocus_error_angstrom for tilt in series.tilts])
+    assert np.all((claimed > 20) & (claimed < 200))
+    assert np.sqrt(np.mean(((found_defocus(series) - defocus) / claimed) ** 2)) < 2
+
+
+@pytest.mark.parametrize("nominal", [34000.0, 60000.0, 0.0, -35000.0, 3.5])
+def test_a_microscopes_target_helps_or_does_no_harm(nominal):
+    series, defocus = sheet(seed=8, nominal=nominal, tilts=TILTS[::2])
+    np.testing.assert_allclose(found_defocus(estimate(series)), defocus, rtol=0.01)
+
+
+def test_images_of_odd_sizes_are_as_good():
+    series, defocus = sheet(seed=9, shape=(511, 577), tilts=TILTS[::2])
+    np.testing.assert_allclose(found_defocus(estimate(series)), defocus, rtol=0.01)
+
+
+def test_what_masks_cover_is_not_looked_at():
+    series, defocus = sheet(seed=10, tilts=TILTS[::2])
+    images = np.array(series.images_nyx.read(()))
+    images[:, :, 320:] = np.random.default_rng(0).poisson(COUNTS, images[:, :, 320:].shape)
+    images[:, :, 320:] += 30 * (np.arange(256) % 8 < 4)  # a grating
+    masks = np.zeros((4, 16, 18), dtype=bool)
+    masks[:, :, 10:] = True
+    masked = replace(series, images_nyx=InMemory(images), masks_nyx=masks)
+    np.testing.assert_allclose(found_defocus(estimate(masked)), defocus, rtol=0.012)
+    covered = estimate(replace(masked, masks_nyx=np.ones_like(masks)))
+    assert all(tilt.ctf is None for tilt in covered.tilts)
+
+
 def test_a_faint_tilt_stays_between_its_neighbours():
     series, defocus = sheet(faint=(0, 6), seed=5)
     found = estimate(series)
     assert abs(found.tilts[0].ctf.defocus_angstrom - defocus[1]) < 2500
     assert abs(found.tilts[6].ctf.defocus_angstrom - defocus[5]) < 2500
     assert found.tilts[6].ctf.resolution_angstrom > 20  # and it says that it knows nothing
+    assert found.tilts[6].reason == "defocus from the series: the tilt's own rings are weak"
+    assert found.tilts[6].use
+    assert found.tilts[6].ctf.defocus_error_angstrom > 3 * found.tilts[3].ctf.defocus_error_angstrom
+    assert found.diagnostics["ctf.weak_tilts"] == 2
 
 
 def test_images_of_bare_noise_have_no_hand_and_finite_numbers():
@@ -194,6 +258,7 @@ def test_a_nominal_defocus_narrows_the_search(positive):
         ({"defocus_min_angstrom": -1.0}, "defocus_min_angstrom"),
         ({"hand_threshold": 0.0}, "hand_threshold"),
         ({"max_astigmatism_angstrom": -1.0}, "max_astigmatism"),
+        ({"thickness_angstrom": -1.0}, "thickness"),
     ],
 )
 def test_params_out_of_range_are_refused(wrong, text):

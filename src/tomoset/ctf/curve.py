@@ -83,16 +83,25 @@ def ctf_curve(series: TiltSeries, tilt_index: int, params: CtfParams) -> CtfCurv
     diagnostics = series.diagnostics or {}
     angles = [diagnostics.get(f"ctf.plane_tilt_{name}_axis_deg", 0.0) for name in ("about", "across")]
     geometry = series.geometry if series.geometry is not None else series.nominal_geometry()
-    gradient = series.defocus_hand * turned_plane(geometry, np.array(angles)).plane_gradient_xy[tilt_index]
-    return fitted_curve(spectra, grid, estimate, gradient, series.optics)
+    turned = turned_plane(geometry, np.array(angles))
+    gradient = series.defocus_hand * turned.plane_gradient_xy[tilt_index]
+    path = (params.thickness_angstrom or 0.0) / abs(turned.image_from_specimen[tilt_index, 2, 2])
+    return fitted_curve(spectra, grid, estimate, gradient, series.optics, path_angstrom=float(path))
 
 
 def fitted_curve(
-    spectra: TileSpectra, grid: RingGrid, estimate: CtfEstimate, gradient_xy: Floats, optics: Optics
+    spectra: TileSpectra,
+    grid: RingGrid,
+    estimate: CtfEstimate,
+    gradient_xy: Floats,
+    optics: Optics,
+    *,
+    path_angstrom: float = 0.0,
 ) -> CtfCurve:
     """Stretch all spectra of a tilt to one defocus, add them up and fit amplitude and envelope of the CTF².
 
-    ``gradient_xy`` is the change of defocus per Å of image x and y.
+    ``gradient_xy`` is the change of defocus per Å of image x and y, ``path_angstrom`` the beam's way through the slab:
+    the mean of CTF² over its heights has rings of less contrast, and none where their phase differs by a turn.
     """
     defocus = estimate.defocus_angstrom
     stacked = _stack(spectra, grid, estimate, gradient_xy)
@@ -105,6 +114,8 @@ def fitted_curve(
             amplitude_contrast=optics.amplitude_contrast,
         )
     )
+    turns = wavelength_angstrom(optics.voltage_kv) * np.square(grid.frequency) * path_angstrom
+    squared = 0.5 - np.where(turns < 1, np.sinc(turns), 0.0) * (0.5 - squared)
     rough = remove_smooth(stacked, grid)
     fits = []
     for envelope in ENVELOPES:

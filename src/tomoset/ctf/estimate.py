@@ -58,9 +58,9 @@ def estimate_ctf(series: TiltSeries, params: CtfParams, *, resources: Resources,
         that all fits were made with), ``ctf.hand_margin`` (its log-likelihood over the next best assumption),
         ``ctf.plane_tilt_about_axis_deg`` and ``ctf.plane_tilt_across_axis_deg`` (angles of the specimen's plane
         against the geometry's, with their standard errors ``…_error_deg``; absent without a gradient),
-        ``ctf.thickness_angstrom`` and its error (only where determined), ``ctf.astigmatism_angstrom`` and
-        ``ctf.astigmatism_deg`` (the series'), ``ctf.defocus_jitter_angstrom``, ``ctf.median_defocus_error_angstrom``,
-        ``ctf.weak_tilts``, ``ctf.mean_score`` and ``ctf.empty_images``.
+        ``ctf.astigmatism_angstrom`` and ``ctf.astigmatism_deg`` (the series'), ``ctf.defocus_jitter_angstrom``,
+        ``ctf.median_defocus_error_angstrom``, ``ctf.weak_tilts`` (whose defocus the series gave: their rows say so),
+        ``ctf.mean_score`` and ``ctf.empty_images``.
 
     Raises
     ------
@@ -80,11 +80,20 @@ def estimate_ctf(series: TiltSeries, params: CtfParams, *, resources: Resources,
         tilts = [TiltData(spectra, rings) for spectra in measured.spectra]
         dose = series.dose_middle_e_per_angstrom2[list(measured.indices)]
         decision = decide(tilts, geometry, found, dose, params, pool)
-        gradients = decision.hand * turned_plane(geometry, decision.fit.shared.values[:2]).plane_gradient_xy
+        turned = turned_plane(geometry, decision.fit.shared.values[:2])
+        gradients = decision.hand * turned.plane_gradient_xy
+        paths = decision.fit.shared.depth_angstrom / np.abs(turned.image_from_specimen[:, 2, 2])
 
         def describe(row: int) -> CtfEstimate:
             estimate = _estimate_of(decision, row, params)
-            curve = fitted_curve(measured.spectra[row], measured.grid, estimate, gradients[row], series.optics)
+            curve = fitted_curve(
+                measured.spectra[row],
+                measured.grid,
+                estimate,
+                gradients[row],
+                series.optics,
+                path_angstrom=float(paths[row]),
+            )
             return replace(estimate, score=curve.score, resolution_angstrom=curve.resolution_angstrom)
 
         estimates = {}

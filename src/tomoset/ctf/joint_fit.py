@@ -35,6 +35,7 @@ _SHAPE_SD = 2.0
 _NO_LENS_PRECISION = 1e12
 _LONGEST_STEP_ANGSTROM = 1000.0
 _LARGEST_ANGLE_DEG = 30.0
+_N_SHARED = 4
 _DEFOCUS, _DEVIATION = 0, slice(1, 3)
 
 
@@ -44,20 +45,17 @@ class Shared:
 
     Parameters
     ----------
-    values : (5,) array of float64
-        Angle of the plane about the tilt axis and across it, degrees; astigmatism ``½ (U − V) (cos 2α, sin 2α)``, Å;
-        thickness, Å.
-    free : (5,) array of bool
+    values : (4,) array of float64
+        Angle of the plane about the tilt axis and across it, degrees; astigmatism ``½ (U − V) (cos 2α, sin 2α)``, Å.
+    free : (4,) array of bool
         Which of them are fitted.
+    depth_angstrom : float
+        Thickness of the slab, as given; 0 for none.
     """
 
     values: Floats
     free: NDArray[np.bool_]
-
-    @property
-    def depth_angstrom(self) -> float:
-        """Thickness of the slab."""
-        return float(self.values[4])
+    depth_angstrom: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,8 +84,12 @@ class SeriesFit:
     log_posterior, log_likelihood : float
     defocus_error_angstrom : (n,) array of float64
         Standard errors, priors included; ``free_error_angstrom`` without the prior on the defocus.
-    shared_error : (5,) array of float64
+    shared_error : (4,) array of float64
         Of ``shared.values``; infinite where not fitted.
+    signal_significance : (n,) array of float64
+        Amplitude of each tilt's rings in standard errors.
+    evaluations : tuple of Evaluation
+        Of the states.
     """
 
     states: tuple[TiltState, ...]
@@ -97,6 +99,8 @@ class SeriesFit:
     defocus_error_angstrom: Floats
     free_error_angstrom: Floats
     shared_error: Floats
+    signal_significance: Floats
+    evaluations: tuple[Evaluation, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,14 +230,13 @@ def _local_prior(problem: _Problem, i: int, state: TiltState, shared: Shared) ->
 def _normal_equations(
     problem: _Problem, i: int, state: TiltState, shared: Shared, evaluation: Evaluation, slopes: Floats
 ) -> tuple[Floats, Floats]:
-    """Gradient and information of one tilt in its own parameters followed by the five shared ones, priors included."""
+    """Gradient and information of one tilt in its own parameters followed by the four shared ones, priors included."""
     n_shape = problem.tilts[i].rings.n_shape
     n_local = 3 + n_shape
-    into = np.zeros((N_GEOMETRY + n_shape, n_local + 5))
+    into = np.zeros((N_GEOMETRY + n_shape, n_local + _N_SHARED))
     into[0, 0] = 1
     into[1:3, n_local : n_local + 2] = slopes
     into[3:5, 1:3] = into[3:5, n_local + 2 : n_local + 4] = np.eye(2)
-    into[5, n_local + 4] = 1
     into[N_GEOMETRY:, 3:n_local] = np.eye(n_shape)
     gradient = into.T @ evaluation.gradient
     information = into.T @ evaluation.information @ into
@@ -253,13 +256,13 @@ def _step(
     for i, (state, evaluation) in enumerate(zip(states, look.evaluations, strict=True)):
         gradient, information = _normal_equations(problem, i, state, shared, evaluation, slopes[i])
         information[np.diag_indices(len(gradient))] *= 1 + damping
-        n_local = len(gradient) - 5
+        n_local = len(gradient) - _N_SHARED
         inverse = np.linalg.inv(information[:n_local, :n_local])
         mixed = information[:n_local, n_local:]
         common += information[n_local:, n_local:] - mixed.T @ inverse @ mixed
         common_gradient += gradient[n_local:] - mixed.T @ (inverse @ gradient[:n_local])
         parts.append((gradient[:n_local], inverse, mixed))
-    change = np.zeros(5)
+    change = np.zeros(_N_SHARED)
     free = np.flatnonzero(shared.free)
     if free.size:
         change[free] = np.linalg.solve(common[np.ix_(free, free)], common_gradient[free])
@@ -285,7 +288,7 @@ def _step(
 
 def _shared_prior(shared: Shared) -> tuple[Floats, Floats]:
     """Gradient and information of the priors on the shared values."""
-    precision = np.array([1 / _ANGLE_SD_DEG**2, 1 / _ANGLE_SD_DEG**2, 1e-7, 1e-7, 1e-8])
+    precision = np.array([1 / _ANGLE_SD_DEG**2, 1 / _ANGLE_SD_DEG**2, 1e-7, 1e-7])
     gradient = -precision * shared.values
     gradient[2:] = 0  # there the precision only keeps the equations solvable
     return gradient, np.diag(precision)
@@ -293,10 +296,9 @@ def _shared_prior(shared: Shared) -> tuple[Floats, Floats]:
 
 def _limited(shared: Shared, change: Floats) -> Shared:
     """Shared values after a step, inside what can be."""
-    longest = np.array([5.0, 5.0, 400.0, 400.0, 600.0])
+    longest = np.array([5.0, 5.0, 400.0, 400.0])
     values = shared.values + np.clip(change, -longest, longest)
     values[:2] = np.clip(values[:2], -_LARGEST_ANGLE_DEG, _LARGEST_ANGLE_DEG)
-    values[4] = np.clip(values[4], 0.0, 20000.0)
     return replace(shared, values=np.where(shared.free, values, shared.values))
 
 
@@ -304,25 +306,27 @@ def _with_errors(problem: _Problem, states: Sequence[TiltState], shared: Shared,
     """Standard errors from the information at the solution."""
     slopes = problem.gradient_slopes(shared)
     _, common = _shared_prior(shared)
-    own, without = [], []
+    own, without, significance = [], [], []
     mixed_all = []
     for i, (state, evaluation) in enumerate(zip(states, look.evaluations, strict=True)):
         _, information = _normal_equations(problem, i, state, shared, evaluation, slopes[i])
-        n_local = len(information) - 5
+        n_local = len(information) - _N_SHARED
         inverse = np.linalg.inv(information[:n_local, :n_local])
         mixed = information[:n_local, n_local:]
         common += information[n_local:, n_local:] - mixed.T @ inverse @ mixed
         own.append(inverse[0, 0])
+        level = 3 + problem.tilts[i].rings.background_basis.shape[1]
+        significance.append(1 / np.sqrt(inverse[level, level]))  # the level is a logarithm
         mixed_all.append(inverse[0] @ mixed)
         schur = 1 / inverse[0, 0] - problem.priors.precision[i]
         without.append(1 / max(schur, 1e-12))
     free = np.flatnonzero(shared.free)
-    covariance = np.zeros((5, 5))
+    covariance = np.zeros((_N_SHARED, _N_SHARED))
     if free.size:
         covariance[np.ix_(free, free)] = np.linalg.inv(common[np.ix_(free, free)])
     through = np.array(mixed_all)
     spread = np.einsum("ni,ij,nj->n", through, covariance, through)
-    error = np.full(5, np.inf)
+    error = np.full(_N_SHARED, np.inf)
     error[free] = np.sqrt(np.diag(covariance)[free])
     return SeriesFit(
         states=tuple(states),
@@ -332,6 +336,8 @@ def _with_errors(problem: _Problem, states: Sequence[TiltState], shared: Shared,
         defocus_error_angstrom=np.sqrt(np.array(own) + spread),
         free_error_angstrom=np.sqrt(np.array(without) + spread),
         shared_error=error,
+        signal_significance=np.array(significance),
+        evaluations=tuple(look.evaluations),
     )
 
 

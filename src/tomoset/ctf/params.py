@@ -17,17 +17,21 @@ class CtfParams:
         Edge of the square tiles whose power spectra are averaged; they overlap by half. Wide enough that the Thon
         rings are resolved, narrow enough that the defocus hardly changes across one at high tilt.
     coarsest_angstrom, finest_angstrom : float
-        Spacings between which Thon rings are fitted; the finer end never passes 95 % of Nyquist.
+        Spacings between which Thon rings are fitted; along x and y never beyond 95 % of Nyquist, along the diagonals
+        up to 1.3 times that.
     defocus_min_angstrom, defocus_max_angstrom : float
         Search range, positive = underfocus.
     nominal_defocus_angstrom : float or None
-        Target defocus; narrows the search to ``± nominal_range_angstrom`` when given.
+        Target defocus; narrows the search to ``± nominal_range_angstrom`` when given. Without it the targets that the
+        microscope wrote are tried first, and given up when the whole range holds something clearly likelier.
     nominal_range_angstrom : float
         Half width of the search about the nominal defocus.
     max_astigmatism_angstrom : float
         Largest difference between the defocus of the two principal directions; 0 fits none.
+    thickness_angstrom : float or None
+        Of the ice, where it is known: the rings of a slab fade as its heights spread. None takes it as thin.
     series_step_angstrom : float
-        Defocus difference between neighbouring tilts that costs one unit of log-likelihood (the series prior).
+        Defocus difference between neighbouring tilts that costs one unit of log-likelihood in the search.
     hand_threshold : float
         Log-likelihood by which a hand must beat both the other hand and the assumption of no gradient. On 84 faint
         and 20 gradient-free simulated series a wrong hand won by 2.0 at most; ordinary ice decides by hundreds.
@@ -46,6 +50,7 @@ class CtfParams:
     nominal_defocus_angstrom: float | None = None
     nominal_range_angstrom: float = 15000.0
     max_astigmatism_angstrom: float = 3000.0
+    thickness_angstrom: float | None = None
     series_step_angstrom: float = 500.0
     hand_threshold: float = 10.0
 
@@ -76,6 +81,11 @@ class CtfParams:
                 f"ctf: nominal defocus {nominal:g} Å lies outside {self.defocus_min_angstrom:g} … "
                 f"{self.defocus_max_angstrom:g} Å; check its unit and sign"
             )
+        if self.thickness_angstrom is not None and not 0 <= self.thickness_angstrom <= 2e4:
+            raise ParameterError(
+                f"ctf: expected a thickness_angstrom between 0 and 20000, found {self.thickness_angstrom:g}; "
+                "check its unit"
+            )
         if not self.max_astigmatism_angstrom >= 0:
             raise ParameterError(
                 f"ctf: max_astigmatism_angstrom must be ≥ 0, found {self.max_astigmatism_angstrom:g}; 0 fits none"
@@ -93,11 +103,12 @@ class CtfParams:
 
 def methods_text(params: CtfParams) -> str:
     """One sentence that says how the defocus was found, for a methods section."""
+    slab = "" if params.thickness_angstrom is None else f" damped by a slab of {params.thickness_angstrom:g} Å,"
     return (
-        f"Defocus was estimated per tilt from power spectra of half-overlapping {params.tile_angstrom:g} Å tiles "
-        f"between {params.coarsest_angstrom:g} and {params.finest_angstrom:g} Å (or 95 % of Nyquist), each tile "
-        "compared with CTF² at the defocus of its own height under the tilt, by maximum likelihood over the whole "
-        "series with a prior on the difference between neighbouring tilts; astigmatism was accepted only where it "
-        "improved the likelihood of held-out tiles, and the sign of the defocus gradient was decided by the "
-        "likelihood of the series."
+        f"Defocus was estimated from power spectra of half-overlapping {params.tile_angstrom:g} Å tiles between "
+        f"{params.coarsest_angstrom:g} and {params.finest_angstrom:g} Å (at most the corners of the band), each tile "
+        f"compared with CTF² at the defocus of its own height under the tilt,{slab} by maximum likelihood over the "
+        "whole series, with one astigmatism and one inclination of the specimen's plane for all tilts, smooth positive "
+        "background and signal for each, and a prior on each tilt's focus that the series itself gave; the sign of the "
+        "defocus gradient was decided by the likelihood of the series."
     )

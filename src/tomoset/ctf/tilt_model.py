@@ -1,6 +1,6 @@
 """What one tilt's spectra should be, and how likely they are.
 
-The mean power of a tile in ring k and direction θ is ``B(k) + a S(k) ½ (1 − d(k) cos 2χ(k, D(θ)))``: a smooth
+The mean power of a tile in ring k and direction θ is ``B(k) + a^q(k) S(k) ½ (1 − d(k) cos 2χ(k, D(θ)))``: a smooth
 background, and a smooth positive signal through CTF², whose rings are damped by d because matter lies at all heights of
 the slab and because a tile spans heights itself (``sinc(λ k² T)`` for a slab of path T: DeRosier 2000,
 Ultramicroscopy 81:83; McMullan et al. 2015, Ultramicroscopy 158:26; Tichelaar et al. 2020, Ultramicroscopy 216:113023).
@@ -23,11 +23,13 @@ __all__ = ["N_GEOMETRY", "Rings", "TiltData", "TiltState", "View", "evaluate", "
 
 Floats = NDArray[np.float64]
 
-# Defocus, the two components of the height's gradient, the two of the astigmatism, the depth of the slab.
-N_GEOMETRY = 6
+# Defocus, the two components of the height's gradient, the two of the astigmatism.
+N_GEOMETRY = 5
 _BACKGROUND_ORDER = 2
 _SIGNAL_ORDER = 4
 _N_ANISOTROPIC = 4
+# Frequencies (1/Å) up to which particles make the spectrum, and from which the ice does.
+_PARTICLES_TO, _ICE_FROM = 1 / 25.0, 1 / 12.0
 # Tiles differ in what they hold, but seldom by more than this factor.
 _OCCUPANCY_RANGE = (0.1, 10.0)
 # Weight of the common amplitude against a tile's own, in units of its information.
@@ -50,6 +52,11 @@ class Rings:
     background_basis, signal_basis : (r, b) and (s, r, c) array of float64
         The last four functions of the signal depend on the direction: neither cells nor their membranes look alike
         from all sides, and what looks like astigmatism must not be taken for it.
+    texture : (r,) array of float64
+        What all tilts add to ln S beyond its polynomials: shells and filaments have spectra with ripples of their own.
+    reach : (r,) array of float64
+        Power with which the amplitude of a tile counts: 1 where particles are seen, 0 where only the ice is, which is
+        everywhere.
     """
 
     grid: RingGrid
@@ -58,6 +65,8 @@ class Rings:
     direction: Floats
     background_basis: Floats
     signal_basis: Floats
+    texture: Floats
+    reach: Floats
 
     @classmethod
     def of(cls, grid: RingGrid, optics: Optics) -> "Rings":
@@ -75,6 +84,8 @@ class Rings:
             direction=direction,
             background_basis=legendre(_to_unit(k), _BACKGROUND_ORDER).astype(np.float64),
             signal_basis=_signal_basis(_to_unit(np.log(k)), direction),
+            texture=np.zeros(len(k)),
+            reach=np.clip((k - _ICE_FROM) / (_PARTICLES_TO - _ICE_FROM), 0.0, 1.0),
         )
 
     @property
@@ -133,13 +144,16 @@ class TiltState:
 class Evaluation:
     """Log-likelihood of a tilt with gradient and Fisher information.
 
-    Order of the parameters: the six of the geometry, then the shape's.
+    Order of the parameters: the five of the geometry, then the shape's. ``misfit`` is the variance of the rings about
+    the model over that of the counted noise; ``texture`` holds gradient and information of ln S ring by ring, (2, r).
     """
 
     value: float
     gradient: Floats
     information: Floats
     best_occupancy: Floats
+    misfit: float
+    texture: Floats
 
 
 def first_state(data: TiltData, defocus_angstrom: float) -> TiltState:
@@ -180,8 +194,8 @@ def evaluate(data: TiltData, state: TiltState, view: View, depth_angstrom: float
     rings, spectra = data.rings, data.spectra
     n_background = rings.background_basis.shape[1]
     background = np.exp(rings.background_basis @ state.shape[:n_background])
-    signal = np.exp(np.clip(rings.signal_basis @ state.shape[n_background:], -20, 20))
-    damping, slope = _damping(rings, view, spectra.extent_angstrom, state.defocus_angstrom, depth_angstrom)
+    signal = np.exp(np.clip(rings.signal_basis @ state.shape[n_background:] + rings.texture, -20, 20))
+    damping = _damping(rings, view, spectra.extent_angstrom, state.defocus_angstrom, depth_angstrom)
     couplings = np.zeros((*signal.shape, N_COUPLINGS))
     gradient, information = np.zeros(N_GEOMETRY), np.zeros((N_GEOMETRY, N_GEOMETRY))
     occupancy = np.zeros((len(spectra.n_tiles), 2))
@@ -190,21 +204,29 @@ def evaluate(data: TiltData, state: TiltState, view: View, depth_angstrom: float
         spectra.n_tiles,
         rings.grid.count,
         spectra.position_xy_angstrom,
-        np.stack([rings.phase[0], rings.phase[1], damping, slope]),
+        np.stack([rings.phase[0], rings.phase[1], damping]),
         rings.direction,
         np.array([state.defocus_angstrom, *view.gradient_xy, *state.astigmatism_xy]),
         background,
         signal,
         state.occupancy,
+        rings.reach,
         couplings,
         gradient,
         information,
         occupancy,
     )
     full_gradient, full_information = _with_shape(rings, background, couplings, gradient, information)
-    best = (occupancy[:, 0] + _OCCUPANCY_PRIOR) / (occupancy[:, 1] + _OCCUPANCY_PRIOR)
+    # A Newton step in ln a, against a prior that holds it at 0.
+    log_a = np.log(state.occupancy)
+    best = np.exp(log_a + (occupancy[:, 0] - _OCCUPANCY_PRIOR * log_a) / (occupancy[:, 1] + _OCCUPANCY_PRIOR))
     share = INDEPENDENT_SHARE
-    return Evaluation(share * value, share * full_gradient, share * full_information, best)
+    by_ring = couplings.sum(axis=0)
+    excess = share * np.square(by_ring[:, 3]) / np.maximum(by_ring[:, 0], 1e-30)
+    misfit = float(excess.sum()) / max(len(excess) - rings.n_shape - 1, 1)
+    return Evaluation(
+        share * value, share * full_gradient, share * full_information, best, misfit, share * by_ring[:, [4, 2]].T
+    )
 
 
 def improve_occupancy(state: TiltState, evaluation: Evaluation) -> TiltState:
@@ -215,8 +237,8 @@ def improve_occupancy(state: TiltState, evaluation: Evaluation) -> TiltState:
 
 def _damping(
     rings: Rings, view: View, extent_angstrom: float, defocus_angstrom: float, depth_angstrom: float
-) -> tuple[Floats, Floats]:
-    """Contrast that heights within slab and tile leave to the rings, and its derivative in the slab's depth.
+) -> Floats:
+    """Contrast that heights within slab and tile leave to the rings.
 
     Beyond the first zero of the slab's sinc there is nothing: what comes back is a fifth at most, of other sign, and
     only for a slab that is filled evenly. The rings of the grid and the window's leakage blur as well.
@@ -226,11 +248,8 @@ def _damping(
     rings_blur = 2 * turns / rings.grid.frequency * defocus_angstrom * rings.grid.ring_spread
     tile = np.exp(-0.5 * (2 * np.pi) ** 2 * (np.square(heights) + np.square(rings_blur)))
     x = turns * view.path_per_depth * depth_angstrom
-    inside = x < 1
-    sinc = np.where(inside, np.sinc(x), 0.0)
-    safe = np.where(x > 1e-6, x, 1.0)
-    derivative = np.where(x > 1e-6, (np.cos(np.pi * safe) - np.sinc(safe)) / safe, 0.0)
-    return sinc * tile, np.where(inside, derivative, 0.0) * turns * view.path_per_depth * tile
+    damping: Floats = np.where(x < 1, np.sinc(x), 0.0) * tile
+    return damping
 
 
 def _with_shape(
@@ -243,10 +262,10 @@ def _with_shape(
     first, second = slice(N_GEOMETRY, N_GEOMETRY + n_background), slice(N_GEOMETRY + n_background, n)
     full = np.zeros((n, n))
     full[:N_GEOMETRY, :N_GEOMETRY] = information
-    with_background = np.einsum("arv,rb->avb", couplings[:, :, 5:9], b)
-    with_signal = np.einsum("arv,arc->avc", couplings[:, :, 9:13], s, optimize=True)
+    with_background = np.einsum("arv,rb->avb", couplings[:, :, 5:8], b)
+    with_signal = np.einsum("arv,arc->avc", couplings[:, :, 8:11], s, optimize=True)
     for mixed, place in ((with_background, first), (with_signal, second)):
-        full[[0, 1, 2, 5], place] = mixed.sum(axis=0)
+        full[:3, place] = mixed.sum(axis=0)
         full[3:5, place] = rings.direction.T @ mixed[:, 0]  # the derivative in defocus, times cos and sin of 2θ
     full[first, first] = b.T @ (couplings[:, :, 0].sum(axis=0)[:, None] * b)
     full[first, second] = np.einsum("rb,ar,arc->bc", b, couplings[:, :, 1], s, optimize=True)
