@@ -4,9 +4,9 @@ import mrcfile
 import numpy as np
 import pytest
 import tifffile
-from eer_encoder import write_eer
 from serialem_series import SHAPE_YX, noted
 
+from eer_encoder import write_eer
 from tomoset.errors import FormatError, ParameterError
 from tomoset.formats.gain_reference import GainChoices, frames_rotation_and_flip
 from tomoset.formats.movies import write_gain
