@@ -57,8 +57,10 @@ def score(
 
 
 def convert(
-    source: Path = typer.Argument(..., help="File to read: .aln, .xf (with .tlt beside it), RELION star, copick json."),
-    target: Path = typer.Argument(..., help=".aln, .xf, .star, or the folder of a copick project."),
+    source: Path = typer.Argument(
+        ..., help=".aln, .xf (.tlt beside it), Warp .xml, portal .json, RELION star, copick json."
+    ),
+    target: Path = typer.Argument(..., help=".aln, .xf, .tomostar, .xml, .json, .star, or a copick project's folder."),
     pixel_size: float | None = typer.Option(None, help="Pixel size of the tilt images, Å."),
     image_size: str = typer.Option("", help="Size of the tilt images, WIDTHxHEIGHT, when the source lacks it."),
     tomogram: Path | None = typer.Option(None, help="OME-Zarr tomogram the picks belong to (picks)."),

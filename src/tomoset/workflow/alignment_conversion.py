@@ -3,34 +3,19 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tomoset.errors import InputMissingError, ParameterError
-from tomoset.formats.aretomo import aretomo_from_geometry, geometry_from_aretomo, read_aln, write_aln
-from tomoset.formats.imod import (
-    geometry_from_imod,
-    imod_from_geometry,
-    read_tlt,
-    read_xf,
-    unused_rows,
-    write_tlt,
-    write_xf,
-)
-from tomoset.formats.relion_series import read_series_star
-from tomoset.formats.relion_tables import read_star
-from tomoset.geometry import TiltGeometry
+from tomoset.errors import GeometryError, ParameterError
+from tomoset.formats.aretomo import aretomo_from_geometry, write_aln
+from tomoset.formats.imod import imod_from_geometry, write_tlt, write_xf
+from tomoset.formats.portal_alignment import write_portal_alignment
+from tomoset.formats.warp_tomostar import Tomostar, write_tomostar
+from tomoset.formats.warp_xml import WarpSeries, write_warp_xml
+from tomoset.workflow.foreign_alignments import IN_PIXELS, ForeignAlignment, is_alignment, read_alignment
 
 __all__ = ["ALIGNMENT_TARGETS", "convert_alignment", "is_alignment"]
 
-ALIGNMENT_TARGETS = (".aln", ".xf")
-_Alignment = tuple[TiltGeometry, NDArray[np.bool_], tuple[int, int] | None]
-
-
-def is_alignment(source: Path) -> bool:
-    """Whether a file holds an alignment: by its ending, a star by its columns."""
-    if source.suffix in (".aln", ".xf"):
-        return True
-    return source.suffix == ".star" and any(table.has("rlnTomoYTilt") for table in read_star(source).values())
+ALIGNMENT_TARGETS = (".aln", ".xf", ".tomostar", ".xml", ".json")
+_NEED_SIZE = (".aln", ".xf")
 
 
 def convert_alignment(
@@ -39,47 +24,83 @@ def convert_alignment(
     """Convert; see :func:`tomoset.workflow.converting.convert_file`."""
     if target.suffix not in ALIGNMENT_TARGETS:
         raise ParameterError(f"{target.name}: expected an ending of {', '.join(ALIGNMENT_TARGETS)} for an alignment")
-    if pixel_size_angstrom is None or not pixel_size_angstrom > 0:
-        raise ParameterError("an alignment needs the pixel size of its tilt images in Å: give --pixel-size")
-    geometry, use, size_xy = _read(source, pixel_size_angstrom, image_size_xy)
-    if size_xy is None:
-        raise ParameterError(
-            f"{source.name} does not say how large the tilt images are: give --image-size WIDTHxHEIGHT"
+    in_pixels = [path.name for path in (source, target) if path.suffix in IN_PIXELS]
+    pixel = pixel_size_angstrom or 0.0
+    if in_pixels and not pixel > 0:
+        raise ParameterError(f"{in_pixels[0]}: shifts are pixels; give --pixel-size, that of the tilt images in Å")
+    alignment = read_alignment(source, pixel_size_angstrom, image_size_xy)
+    size_xy = alignment.image_size_xy
+    if target.suffix in _NEED_SIZE:
+        if size_xy is None:
+            raise ParameterError(
+                f"{source.name} does not say how large the tilt images are: give --image-size WIDTHxHEIGHT"
+            )
+        _write_in_stack_order(alignment, target, pixel, size_xy)
+    elif target.suffix == ".json":
+        write_portal_alignment(
+            target,
+            alignment.geometry,
+            pixel,
+            use=alignment.use,
+            volume_size_angstrom_xyz=_volume(alignment),
+            program=source.suffix.lstrip(".").upper(),
         )
-    shape_yx = (size_xy[1], size_xy[0])
+    else:
+        _write_warp(alignment, target, pixel, size_xy)
+    said = "".join(f"; {note}" for note in alignment.notes)
+    return f"{target}: {alignment.geometry.n_tilts} tilts, {int(alignment.use.sum())} used{said}"
+
+
+def _write_in_stack_order(
+    alignment: ForeignAlignment, target: Path, pixel_size_angstrom: float, size_xy: tuple[int, int]
+) -> None:
+    geometry, use, shape_yx = alignment.geometry, alignment.use, (size_xy[1], size_xy[0])
     if target.suffix == ".aln":
         write_aln(target, aretomo_from_geometry(geometry, pixel_size_angstrom, image_shape_yx=shape_yx, use=use))
-    else:
-        imod = imod_from_geometry(geometry, pixel_size_angstrom, use=use, image_shape_yx=shape_yx)
-        write_xf(target, imod.xf)
-        write_tlt(target.with_suffix(".tlt"), imod.tilt_deg)
-        write_tlt(target.with_suffix(".xtilt"), imod.xtilt_deg)
-    return f"{target}: {geometry.n_tilts} tilts, {int(use.sum())} used"
+        return
+    imod = imod_from_geometry(geometry, pixel_size_angstrom, use=use, image_shape_yx=shape_yx)
+    write_xf(target, imod.xf)
+    write_tlt(target.with_suffix(".tlt"), imod.tilt_deg)
+    write_tlt(target.with_suffix(".xtilt"), imod.xtilt_deg)
 
 
-def _read(source: Path, pixel_size_angstrom: float, image_size_xy: tuple[int, int] | None) -> _Alignment:
-    if source.suffix == ".aln":
-        alignment = read_aln(source)
-        geometry, use = geometry_from_aretomo(alignment, pixel_size_angstrom)
-        return geometry, use, alignment.raw_size_xyn[:2]
-    if source.suffix == ".xf":
-        return _read_imod(source, pixel_size_angstrom, image_size_xy)
-    series = read_series_star(source)
-    if series.geometry is None:
-        raise InputMissingError(f"{source.name}: expected the star of an aligned series, found one before alignment")
-    return series.geometry, np.array([tilt.use for tilt in series.tilts]), image_size_xy
-
-
-def _read_imod(source: Path, pixel_size_angstrom: float, image_size_xy: tuple[int, int] | None) -> _Alignment:
-    xf = read_xf(source)
-    tilt_path, xtilt_path = source.with_suffix(".tlt"), source.with_suffix(".xtilt")
-    if not tilt_path.is_file():
-        raise InputMissingError(f"expected the tilt angles of {source.name} in {tilt_path.name} beside it, found none")
-    geometry = geometry_from_imod(
-        xf,
-        read_tlt(tilt_path, n_tilts=len(xf)),
-        pixel_size_angstrom,
-        xtilt_deg=read_tlt(xtilt_path, n_tilts=len(xf)) if xtilt_path.is_file() else None,
-        image_shape_yx=None if image_size_xy is None else (image_size_xy[1], image_size_xy[0]),
+def _write_warp(
+    alignment: ForeignAlignment, target: Path, pixel_size_angstrom: float, size_xy: tuple[int, int] | None
+) -> None:
+    geometry, n = alignment.geometry, alignment.geometry.n_tilts
+    dose = alignment.dose_before_e_per_angstrom2
+    dose = np.zeros(n) if dose is None else dose
+    if target.suffix == ".xml":
+        known = size_xy is not None and pixel_size_angstrom > 0
+        write_warp_xml(
+            target,
+            WarpSeries(
+                geometry=geometry,
+                use=alignment.use,
+                dose_before_e_per_angstrom2=dose,
+                movie_names=alignment.movie_names,
+                defocus_hand=alignment.defocus_hand or 1,
+                image_size_angstrom_xy=tuple(s * pixel_size_angstrom for s in size_xy or ()) if known else None,
+                volume_size_angstrom_xyz=alignment.volume_size_angstrom_xyz,
+            ),
+        )
+        return
+    if not alignment.movie_names:
+        raise GeometryError(
+            f"{target.name}: a .tomostar names the movie of every tilt, which the source does not; write Warp's .xml, "
+            "or convert from a RELION star"
+        )
+    used = np.flatnonzero(alignment.use)
+    write_tomostar(
+        target,
+        Tomostar(
+            movie_names=tuple(alignment.movie_names[i] for i in used),
+            geometry=geometry.select(used),
+            dose_before_e_per_angstrom2=dose[used],
+        ),
     )
-    return geometry, ~unused_rows(xf), image_size_xy
+
+
+def _volume(alignment: ForeignAlignment) -> tuple[float, float, float] | None:
+    size = alignment.volume_size_angstrom_xyz
+    return None if size is None else (size[0], size[1], size[2])

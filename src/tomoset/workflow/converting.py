@@ -23,11 +23,12 @@ def convert_file(
     Parameters
     ----------
     source : Path
-        Alignment: ``.aln``, ``.xf`` with the ``.tlt`` of the same name beside it, or the star of one RELION-5 series.
+        Alignment: ``.aln``, ``.xf`` with the ``.tlt`` of the same name beside it (and ``.xtilt`` and ``tilt.com``),
+        Warp's ``.xml`` or ``.tomostar``, the data portal's ``.json``, or the star of one RELION-5 series.
         Picks: copick ``.json`` or RELION-5 particles star.
     target : Path
-        Alignment: ``.aln`` or ``.xf`` (writes ``.tlt`` and ``.xtilt`` too). Picks: a ``.star``, or the folder of a
-        copick project.
+        Alignment: ``.aln``, ``.xf`` (writes ``.tlt`` and ``.xtilt`` too), ``.tomostar``, ``.xml`` or ``.json``. Picks:
+        a ``.star``, or the folder of a copick project.
     pixel_size_angstrom : float, optional
         Of the tilt images.
     image_size_xy : tuple of int, optional
@@ -48,6 +49,8 @@ def convert_file(
         If the source is not there.
     ParameterError
         If the conversion is not one of these, or something it needs was not given.
+    GeometryError
+        If the target cannot hold what the source does.
     """
     if not source.is_file():
         raise InputMissingError(f"expected a file to convert, found none at {source}")
@@ -56,6 +59,7 @@ def convert_file(
     if is_picks(source):
         return convert_picks(source, target, pixel_size_angstrom, tomogram, name)
     raise ParameterError(
-        f"{source.name}: expected an alignment (.aln, .xf, star of a RELION-5 series; to "
+        f"{source.name}: expected an alignment (.aln, .xf, Warp .xml or .tomostar, portal .json, star of a RELION-5 "
+        "series; to "
         f"{', '.join(ALIGNMENT_TARGETS)}) or picks (copick .json, RELION-5 particles star)"
     )
