@@ -8,8 +8,8 @@ import pytest
 from tomoset.errors import FormatError, GeometryError, InputMissingError, ParameterError
 from tomoset.formats.aretomo import geometry_from_aretomo, read_aln
 from tomoset.formats.copick import list_picks, read_picks, write_config, write_picks
-from tomoset.formats.ome_zarr import write_volume_zarr
 from tomoset.formats.imod import write_tlt, write_xf
+from tomoset.formats.ome_zarr import write_volume_zarr
 from tomoset.formats.portal_alignment import write_portal_alignment
 from tomoset.formats.warp_tomostar import read_tomostar
 from tomoset.formats.warp_xml import read_warp_xml
