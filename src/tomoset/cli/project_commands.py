@@ -68,11 +68,18 @@ def init(
     skip_missing: bool = typer.Option(False, help="Go on without tilts whose movies are missing; else refuse."),
     eer_dose: float | None = typer.Option(None, help="Dose per sum of EER frames, e/Å² (0.5)."),
     eer_frames: int | None = typer.Option(None, help="EER frames per sum, instead of a dose."),
+    alignments: str = typer.Option(
+        "", help="Alignments to take instead of aligning: folder, file or pattern of .xf, .aln, .xml, .star, .json."
+    ),
+    alignment_pixel_size: float | None = typer.Option(
+        None, help="Pixel size of the images they were made on, Å, when not the movies'."
+    ),
     assign: list[str] = typer.Option([], "--set", help="Override, e.g. specimen.thickness_angstrom=1500."),
 ) -> None:
     """Make a project: from a recipe (simulated) or from movies."""
     from tomoset.errors import ParameterError
     from tomoset.workflow.project import (
+        AlignmentSource,
         GainUse,
         MovieOptions,
         create_imported_project,
@@ -94,7 +101,18 @@ def init(
             skip_missing=skip_missing,
             invert_tilts=invert_tilts,
         )
-        layout, notes = create_imported_project(project, movies, options, recipe_name=recipe, overrides=tuple(assign))
+        if alignment_pixel_size is not None and not alignments:
+            raise ParameterError("expected --alignment-pixel-size together with --alignments, found no --alignments")
+        layout, notes = create_imported_project(
+            project,
+            movies,
+            options,
+            recipe_name=recipe,
+            overrides=tuple(assign),
+            alignments=AlignmentSource(pattern=alignments, pixel_size_angstrom=alignment_pixel_size)
+            if alignments
+            else None,
+        )
         typer.echo(f"{layout.root}: {len(layout.runs())} tilt series: {', '.join(layout.runs())}")
         for note in notes:
             typer.echo(f"note: {note}")
@@ -112,6 +130,8 @@ def init(
             "--skip-missing": skip_missing or None,
             "--eer-dose": eer_dose,
             "--eer-frames": eer_frames,
+            "--alignments": alignments or None,
+            "--alignment-pixel-size": alignment_pixel_size,
         }
         idle = [name for name, value in given.items() if value is not None]
         if idle:

@@ -36,11 +36,17 @@ class ForeignAlignment:
     movie_names : tuple of str
         Empty where the file names none.
     dose_before_e_per_angstrom2 : (n,) array of float64 or None
+    reasons : tuple of str
+        Why rows are not used, as far as the file says; empty where it says nothing.
     image_size_xy : tuple of int or None
         Pixels of the images that the shifts belong to.
+    field_angstrom_xy : tuple of float or None
+        Sides of those images by the file itself; IMOD's may be turned by 90°.
     volume_size_angstrom_xyz : tuple of float or None
     defocus_hand : int
         +1 or −1; 0 where the file does not say.
+    may_end_early : bool
+        Whether the file does not say how many images the stack has: those after its last row may be missing.
     notes : tuple of str
         What the file holds and a tilt geometry does not, a sentence each.
     """
@@ -49,9 +55,12 @@ class ForeignAlignment:
     use: NDArray[np.bool_]
     movie_names: tuple[str, ...] = ()
     dose_before_e_per_angstrom2: NDArray[np.float64] | None = None
+    reasons: tuple[str, ...] = ()
     image_size_xy: tuple[int, int] | None = None
+    field_angstrom_xy: tuple[float, ...] | None = None
     volume_size_angstrom_xyz: tuple[float, ...] | None = None
     defocus_hand: int = 0
+    may_end_early: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -67,15 +76,21 @@ def is_alignment(source: Path) -> bool:
 
 
 def source_files(source: Path) -> tuple[Path, ...]:
-    """Every file that an alignment is read from: with an .xf, those of its angles and positioning beside it."""
-    if source.suffix != ".xf":
-        return (source,)
-    beside = [source.with_suffix(".tlt"), source.with_suffix(".xtilt"), _tilt_com(source)]
+    """Every file that an alignment is read from: beside an .xf angles and positioning, beside a star excluded rows."""
+    beside: list[Path | None] = []
+    if source.suffix == ".xf":
+        beside = [source.with_suffix(".tlt"), source.with_suffix(".xtilt"), _tilt_com(source)]
+    elif source.suffix == ".star":
+        beside = [source.with_name(f"{source.stem}_excluded.star")]
     return (source, *(path for path in beside if path is not None and path.is_file()))
 
 
 def read_alignment(
-    source: Path, pixel_size_angstrom: float | None, image_size_xy: tuple[int, int] | None = None
+    source: Path,
+    pixel_size_angstrom: float | None,
+    image_size_xy: tuple[int, int] | None = None,
+    *,
+    image_pixel_angstrom: float | None = None,
 ) -> ForeignAlignment:
     """Read an alignment of AreTomo, IMOD, Warp, RELION or the data portal.
 
@@ -86,6 +101,8 @@ def read_alignment(
         Of the tilt images, for those whose shifts are pixels.
     image_size_xy : tuple of int, optional
         Of the tilt images, for IMOD's centre.
+    image_pixel_angstrom : float, optional
+        Of the images of that size, where their pixels are not those of the shifts.
 
     Raises
     ------
@@ -98,9 +115,10 @@ def read_alignment(
     """
     if source.suffix in IN_PIXELS and (pixel_size_angstrom is None or not pixel_size_angstrom > 0):
         raise ParameterError(f"{source.name}: its shifts are pixels; give the pixel size of its tilt images, Å")
+    pixel = pixel_size_angstrom or 0.0
     readers: dict[str, Callable[[Path, float, tuple[int, int] | None], ForeignAlignment]] = {
         ".aln": _aretomo,
-        ".xf": _imod,
+        ".xf": lambda path, px, size: _imod(path, px, size, image_pixel_angstrom or px),
         ".json": _portal,
         ".xml": _warp,
         ".tomostar": _tomostar,
@@ -108,7 +126,7 @@ def read_alignment(
     }
     if source.suffix not in readers:
         raise ParameterError(f"{source.name}: expected an ending of {', '.join(readers)} for an alignment")
-    return readers[source.suffix](source, pixel_size_angstrom or 0.0, image_size_xy)
+    return readers[source.suffix](source, pixel, image_size_xy)
 
 
 def _aretomo(source: Path, pixel: float, _size: tuple[int, int] | None) -> ForeignAlignment:
@@ -116,12 +134,17 @@ def _aretomo(source: Path, pixel: float, _size: tuple[int, int] | None) -> Forei
     geometry, use = geometry_from_aretomo(alignment, pixel)
     patches = np.unique(alignment.local[:, 1]).size if len(alignment.local) else 0
     local = (f"the local shifts of {patches} patches are left out: what is kept is the global alignment",)
+    size_xy = alignment.raw_size_xyn[:2]
     return ForeignAlignment(
-        geometry=geometry, use=use, image_size_xy=alignment.raw_size_xyn[:2], notes=local if patches else ()
+        geometry=geometry,
+        use=use,
+        image_size_xy=size_xy,
+        field_angstrom_xy=tuple(n * pixel for n in size_xy),
+        notes=local if patches else (),
     )
 
 
-def _imod(source: Path, pixel: float, size_xy: tuple[int, int] | None) -> ForeignAlignment:
+def _imod(source: Path, pixel: float, size_xy: tuple[int, int] | None, image_pixel: float) -> ForeignAlignment:
     xf = read_xf(source)
     tilt_path, xtilt_path = source.with_suffix(".tlt"), source.with_suffix(".xtilt")
     if not tilt_path.is_file():
@@ -131,10 +154,13 @@ def _imod(source: Path, pixel: float, size_xy: tuple[int, int] | None) -> Foreig
         read_tlt(tilt_path, n_tilts=len(xf)),
         pixel,
         xtilt_deg=read_tlt(xtilt_path, n_tilts=len(xf)) if xtilt_path.is_file() else None,
-        image_shape_yx=None if size_xy is None else (size_xy[1], size_xy[0]),
     )
-    use, notes, com = ~unused_rows(xf), [], _tilt_com(source)
-    if size_xy is None:
+    use, notes, com, field = ~unused_rows(xf), [], _tilt_com(source), None
+    if size_xy is not None:
+        # IMOD's centre is (N − 1) / 2 of the images, whatever stack the shifts were counted on.
+        half = np.array([n // 2 - (n - 1) / 2 for n in size_xy]) * image_pixel
+        geometry = replace(geometry, shift_xy_angstrom=geometry.shift_xy_angstrom - np.where(use[:, None], half, 0.0))
+    else:
         notes.append(
             "shifts are taken about N // 2, as RELION and Warp do; IMOD's own centre is half a pixel off where the "
             "images' sizes are even, give --image-size to have it so"
@@ -143,11 +169,14 @@ def _imod(source: Path, pixel: float, size_xy: tuple[int, int] | None) -> Foreig
         command = read_tilt_com(com)
         geometry, included = positioned(geometry, command, pixel)
         use = use & included
+        field = None if command.full_image_xy is None else tuple(n * pixel for n in command.full_image_xy)
         notes.append(f"positioned as {com.name} says")
         notes += [
             f"{name} of {com.name} is left out: what is kept is the global alignment" for name in command.left_out
         ]
-    return ForeignAlignment(geometry=geometry, use=use, image_size_xy=size_xy, notes=tuple(notes))
+    return ForeignAlignment(
+        geometry=geometry, use=use, image_size_xy=size_xy, field_angstrom_xy=field, notes=tuple(notes)
+    )
 
 
 def _tilt_com(source: Path) -> Path | None:
@@ -172,6 +201,7 @@ def _portal(source: Path, pixel: float, size_xy: tuple[int, int] | None) -> Fore
         use=use,
         image_size_xy=size_xy,
         volume_size_angstrom_xyz=alignment.volume_size_angstrom_xyz,
+        may_end_early=True,
         notes=tuple(notes),
     )
 
@@ -198,6 +228,7 @@ def _warp(source: Path, _pixel: float, size_xy: tuple[int, int] | None) -> Forei
         movie_names=series.movie_names,
         dose_before_e_per_angstrom2=series.dose_before_e_per_angstrom2,
         image_size_xy=size_xy,
+        field_angstrom_xy=series.image_size_angstrom_xy,
         volume_size_angstrom_xyz=series.volume_size_angstrom_xyz,
         defocus_hand=series.defocus_hand,
         notes=left_out if series.left_out else (),
@@ -229,5 +260,6 @@ def _relion(source: Path, _pixel: float, size_xy: tuple[int, int] | None) -> For
         use=np.array([tilt.use for tilt in series.tilts], dtype=np.bool_),
         movie_names=tuple(tilt.name for tilt in series.tilts),
         dose_before_e_per_angstrom2=np.array([tilt.dose_before_e_per_angstrom2 for tilt in series.tilts]),
+        reasons=tuple(tilt.reason for tilt in series.tilts),
         image_size_xy=size_xy,
     )

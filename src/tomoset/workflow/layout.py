@@ -85,6 +85,10 @@ class ProjectLayout:
         """Folder of one run's movies, mdoc and gain, or of the pointer to them."""
         return self.raw / run
 
+    def alignment(self, run: str) -> Path:
+        """Folder of one run's alignment by another program, where one was imported."""
+        return self.root / "Alignments" / run
+
     def series(self, run: str) -> Path:
         """Folder of one run's tilt images, their metadata and the alignment's exports."""
         return self.root / "TiltSeries" / run

@@ -11,8 +11,10 @@ from tomoset.errors import InputMissingError, OutputError, ParameterError, Recip
 from tomoset.formats.atomic import atomic_path
 from tomoset.formats.copick import write_config
 from tomoset.formats.mdoc import read_mdoc
+from tomoset.formats.serialem_import import run_name
 from tomoset.specimen import CellParams, Component, LiposomeParams, SpecimenParams
 from tomoset.structures import is_local_file
+from tomoset.workflow.alignment_import import AlignmentSource, check_alignment, find_alignments, keep_alignment
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import keep_structure, load_structures
 from tomoset.workflow.plan import planned_runs
@@ -21,6 +23,7 @@ from tomoset.workflow.recipe import ObjectSpec, Recipe, load_recipe, read_recipe
 from tomoset.workflow.steps import NOUNS
 
 __all__ = [
+    "AlignmentSource",
     "GainUse",
     "MovieOptions",
     "create_imported_project",
@@ -58,7 +61,13 @@ def create_simulated_project(root: Path, recipe_name: str, *, overrides: tuple[s
 
 
 def create_imported_project(
-    root: Path, pattern: str, options: MovieOptions, *, recipe_name: str = "", overrides: tuple[str, ...] = ()
+    root: Path,
+    pattern: str,
+    options: MovieOptions,
+    *,
+    recipe_name: str = "",
+    overrides: tuple[str, ...] = (),
+    alignments: AlignmentSource | None = None,
 ) -> tuple[ProjectLayout, tuple[str, ...]]:
     """Make a project on movies that came from anywhere; they stay where they are.
 
@@ -74,6 +83,8 @@ def create_imported_project(
         Recipe whose objects and processing parameters to use; its simulation is left aside.
     overrides : tuple of str
         ``table.key=value``.
+    alignments : AlignmentSource or None
+        Alignments by other programs, one a series, to be taken instead of aligning here.
 
     Returns
     -------
@@ -87,6 +98,8 @@ def create_imported_project(
         If no file matches, or an mdoc names movies that are not there.
     PixelSizeError, FormatError
         If pixel sizes disagree, or a file is not what it should be.
+    GeometryError
+        If an alignment is not of its series.
     """
     # Path.glob takes no absolute pattern, which is what people type.
     names = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
@@ -96,6 +109,10 @@ def create_imported_project(
         raise InputMissingError(f"--movies: expected SerialEM mdoc files, found none that match {pattern!r}")
     mdocs, left_aside = _of_series(mdocs)
     recipe = _import_recipe(root, recipe_name, overrides)
+    aligned: dict[str, Path] = {}
+    if alignments is not None:
+        aligned, also_aside = find_alignments(alignments.pattern, tuple(dict.fromkeys(run_name(m) for m in mdocs)))
+        left_aside = (*left_aside, *also_aside)
     layout = ProjectLayout(_new_root(root))
     notes: dict[str, list[str]] = {}
     with atomic_path(layout.root) as temporary:
@@ -112,6 +129,13 @@ def create_imported_project(
             write_pointer(made.raw_run(movies.run), pointer, layout.raw_run(movies.run), notes=movies.notes)
             for note in movies.notes:
                 notes.setdefault(note, []).append(movies.run)
+            if alignments is not None:
+                said = check_alignment(aligned[movies.run], movies, alignments)
+                folder, final = made.alignment(movies.run), layout.alignment(movies.run)
+                pixel = alignments.pixel_size_angstrom or movies.pixel_size_angstrom
+                keep_alignment(folder, aligned[movies.run], pixel, said, final)
+                for note in said:
+                    notes.setdefault(f"alignment: {note}", []).append(movies.run)
     return layout, (*left_aside, *(f"{_named(runs, len(mdocs))}: {note}" for note, runs in notes.items()))
 
 

@@ -8,6 +8,7 @@ from tomoset.curation import CurationLog
 from tomoset.errors import InputMissingError, OutputError
 from tomoset.model import Progress, Release, Silent
 from tomoset.release import ReleaseInfo, RunToRelease, write_release
+from tomoset.workflow.alignment_import import imported_alignment_text
 from tomoset.workflow.curation_files import load_suggestion
 from tomoset.workflow.label_files import load_labels
 from tomoset.workflow.layout import ProjectLayout
@@ -52,7 +53,7 @@ def release_project(root: Path, out: Path, formats: tuple[str, ...], *, progress
         version="1.0.0",
         licence=recipe.licence,
         citation=recipe.citation,
-        methods=methods_section(recipe),
+        methods=methods_section(recipe, imported_alignment_text(layout, tuple(ready))),
         objects=recipe.pickable_objects(),
         formats=formats,
         rejected=left_out,
@@ -64,15 +65,15 @@ def release_project(root: Path, out: Path, formats: tuple[str, ...], *, progress
     return write_release(out, info, _gather(layout, recipe, ready), n_runs=len(ready), progress=progress or Silent())
 
 
-def methods_section(recipe: Recipe) -> str:
-    """Methods of a dataset: each stage's own sentence, in order."""
+def methods_section(recipe: Recipe, imported_alignment: str = "") -> str:
+    """Methods of a dataset: each stage's own sentence, in order; that on imported alignments instead of our own."""
     sentences = []
     if recipe.specimen is not None and recipe.microscope is not None:
         sentences += [specimen.methods_text(recipe.specimen), microscope.methods_text(recipe.microscope)]
     sentences += [
         motion.methods_text(recipe.motion),
         ctf.methods_text(recipe.ctf),
-        alignment.methods_text(recipe.alignment),
+        imported_alignment or alignment.methods_text(recipe.alignment),
         reconstruction.methods_text(recipe.reconstruction),
         *([] if recipe.denoising is None else [reconstruction.denoise_methods_text(recipe.denoising)]),
         *([] if recipe.deconvolution is None else [reconstruction.deconvolution_methods_text(recipe.deconvolution)]),

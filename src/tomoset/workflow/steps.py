@@ -9,6 +9,7 @@ from tomoset import alignment, annotation, ctf, curation, microscope, motion, re
 from tomoset.model import Progress, Resources, TiltSeries, Tomogram, stream
 from tomoset.release import write_aretomo_alignment, write_imod_alignment
 from tomoset.workflow import label_files, raw_files, tomogram_files
+from tomoset.workflow.alignment_import import apply_alignment, words_on_alignment
 from tomoset.workflow.curation_files import people_on_tilts, save_curation, words_on_tilts
 from tomoset.workflow.keys import raw_fingerprint
 from tomoset.workflow.layout import ProjectLayout
@@ -140,10 +141,17 @@ def _align(context: StepContext) -> list[Path]:
     series = load_series(folder, "ctf.json")
     # Tilts that the rules find blocked, drifting or without CTF keep their row, but would only mislead the alignment.
     series = _judged(context, series)
-    aligned = alignment.align(series, context.recipe.alignment, resources=context.resources, progress=context.progress)
+    aligned = apply_alignment(context.layout, series) or alignment.align(
+        series, context.recipe.alignment, resources=context.resources, progress=context.progress
+    )
     aligned = _judged(context, aligned)  # once more: now it shows which tilts jump away from their neighbours
     aln = write_aretomo_alignment(folder / f"{aligned.run}.aln", aligned)
     return [save_series(folder / "series.json", aligned), *write_imod_alignment(folder, aligned), aln]
+
+
+def _words_on_alignment(layout: ProjectLayout, run: str) -> dict[str, str]:
+    """What an alignment depends on beside its parameters: people's words on tilts, and one that was imported."""
+    return words_on_tilts(layout, run) | words_on_alignment(layout, run)
 
 
 def _reconstruct(context: StepContext) -> list[Path]:
@@ -261,7 +269,7 @@ STEPS = (
         version=f"{alignment.STAGE_VERSION}.{curation.STAGE_VERSION}",
         params=lambda r: {"alignment": r.alignment, "curation": r.curation},
         execute=_align,
-        said=words_on_tilts,
+        said=_words_on_alignment,
     ),
     Step(
         name="reconstruct",
