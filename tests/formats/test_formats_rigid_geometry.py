@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tomoset.errors import GeometryError
-from tomoset.formats.aretomo import aretomo_from_geometry
 from tomoset.formats.rigid_geometry import beyond_rigid, require_rigid, rigid_part, without_bending
 from tomoset.geometry import TiltGeometry
 
@@ -31,8 +30,6 @@ def test_magnification_and_bending_are_named() -> None:
     field[1, 0, 3] = 7.0
     with pytest.raises(GeometryError, match=r"magnification up to 0\.30 % and bending up to 7\.0 Å at 1000 Å"):
         require_rigid(geometry(field, [1.0, 1.003, 1.0]), "a test")
-    with pytest.raises(GeometryError, match=r"an \.aln file can hold rotations and shifts only"):
-        aretomo_from_geometry(geometry(field), 5.0, image_shape_yx=(100, 100))
 
 
 def test_what_is_left_projects_the_centre_alike() -> None:

@@ -2,7 +2,7 @@
 
 SEC numbers the sections of the raw stack from 0 (AreTomo 1, early AreTomo 3) or from 1 (AreTomo 3 since 2.1); no word
 of the header says which, so it is detected from the numbers themselves. Dark frames, which AreTomo leaves out of its
-table, keep a row as unused tilts. Layout: AreTomo3 ``MrcUtil/CSaveAlignFile.cpp``.
+table, keep a row as unused tilts. Local shifts: see ``aretomo_local``. Layout: AreTomo3 ``MrcUtil/CSaveAlignFile.cpp``.
 """
 
 import os
@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tomoset.errors import FormatError, GeometryError, InputMissingError, PixelSizeError
+from tomoset.formats.aretomo_local import patches_from_geometry
 from tomoset.formats.atomic import write_text_atomic
-from tomoset.formats.rigid_geometry import require_rigid
+from tomoset.formats.rigid_geometry import beyond_rigid, rigid_part
 from tomoset.geometry import TiltGeometry
 
 __all__ = [
@@ -166,7 +167,7 @@ def write_aln(path: PathLike, alignment: AretomoAlignment) -> Path:
     if len(a.local):
         lines.append("# Local Alignment")
         lines += [
-            f"{int(r[0]):4d} {int(r[1]):3d} {r[2]:8.2f}  {r[3]:8.2f}  {r[4]:8.2f}  {r[5]:8.2f}  {r[6]:4.1f}"
+            f"{int(r[0]):4d} {int(r[1]):3d} {r[2]:8.2f}  {r[3]:8.2f}  {r[4]:10.4f}  {r[5]:10.4f}  {r[6]:4.1f}"
             for r in a.local
         ]
     return write_text_atomic(path, "\n".join(lines) + "\n")
@@ -232,7 +233,7 @@ def aretomo_from_geometry(
     Parameters
     ----------
     geometry : TiltGeometry
-        Without tilt about x, which AreTomo cannot say.
+        Without tilt about x, which AreTomo cannot say. Magnification and bending become shifts of patches.
     pixel_size_angstrom : float
         Of the stack.
     image_shape_yx : tuple of int
@@ -251,7 +252,7 @@ def aretomo_from_geometry(
     PixelSizeError
         If the pixel size is not positive.
     GeometryError
-        If there is a tilt about x, a view is magnified or bent, or ``use`` does not fit or uses nothing.
+        If there is a tilt about x, or ``use`` does not fit or uses nothing.
     """
     if not (np.isfinite(pixel_size_angstrom) and pixel_size_angstrom > 0):
         raise PixelSizeError(f"expected a positive pixel size of the tilt images, found {pixel_size_angstrom:g} Å")
@@ -259,7 +260,6 @@ def aretomo_from_geometry(
     used = np.ones(n, dtype=np.bool_) if use is None else np.asarray(use, dtype=np.bool_)
     if used.shape != (n,) or not used.any():
         raise GeometryError(f"expected one flag for each of {n} tilts and at least one used, found {used.tolist()}")
-    require_rigid(geometry, "an .aln file")
     if geometry.x_tilt_deg is not None and np.any(np.abs(geometry.x_tilt_deg) > 1e-3):
         raise GeometryError(
             f"an .aln file cannot hold a tilt about x, found up to {np.abs(geometry.x_tilt_deg).max():g}°; "
@@ -267,6 +267,8 @@ def aretomo_from_geometry(
         )
     order = np.argsort(geometry.y_tilt_deg, kind="stable")
     rows = order[used[order]]
+    geometry = geometry if beyond_rigid(geometry) else rigid_part(geometry)
+    local = patches_from_geometry(geometry.select(rows), pixel_size_angstrom, image_shape_yx)
     return AretomoAlignment(
         raw_size_xyn=(image_shape_yx[1], image_shape_yx[0], n),
         section=rows.astype(np.int64),
@@ -279,7 +281,8 @@ def aretomo_from_geometry(
             for rank, i in enumerate(order)
             if not used[i]
         ),
-        local=np.zeros((0, 7)),
+        local=local,
+        n_patches=len(local) // len(rows),
         thickness_px=thickness_px,
     )
 

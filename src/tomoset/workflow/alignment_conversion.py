@@ -1,5 +1,6 @@
 """An alignment from one program's files to another's, every tilt accounted for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,11 @@ def convert_alignment(
     if in_pixels and not pixel > 0:
         raise ParameterError(f"{in_pixels[0]}: shifts are pixels; give --pixel-size, that of the tilt images in Å")
     alignment = read_alignment(source, pixel_size_angstrom, image_size_xy)
+    if target.suffix == ".aln" and alignment.local_geometry is not None:
+        alignment = replace(alignment, geometry=alignment.local_geometry)
+    elif alignment.local_geometry is not None:
+        lost = f"local motion is left out, a {target.suffix} cannot hold it: what is kept is the global alignment"
+        alignment = replace(alignment, notes=(lost,))
     size_xy = alignment.image_size_xy
     if target.suffix in _NEED_SIZE:
         if size_xy is None:

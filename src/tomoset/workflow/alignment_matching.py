@@ -84,7 +84,7 @@ def place(alignment: ForeignAlignment, rows: TiltRows, source: str) -> PlacedAli
         for i in range(n)
     )
     return PlacedAlignment(
-        geometry=_own_rows(alignment.geometry.select(row_of), use, rows.nominal_tilt_deg),
+        geometry=_own_rows((alignment.local_geometry or alignment.geometry).select(row_of), use, rows.nominal_tilt_deg),
         use=use,
         reasons=reasons,
         notes=tuple(notes),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tomoset.errors import FormatError, InputMissingError, ParameterError
 from tomoset.formats.aretomo import geometry_from_aretomo, read_aln
+from tomoset.formats.aretomo_local import field_from_patches
 from tomoset.formats.imod import geometry_from_imod, read_tlt, read_xf, unused_rows
 from tomoset.formats.imod_tilt_com import positioned, read_tilt_com
 from tomoset.formats.portal_alignment import is_portal_alignment, read_portal_alignment
@@ -31,7 +32,9 @@ class ForeignAlignment:
     Parameters
     ----------
     geometry : TiltGeometry
-        Rows in the file's order: the stack's, where the program knows one.
+        Rotations and shifts, and what is linear in them; rows in the file's order: the stack's, where there is one.
+    local_geometry : TiltGeometry or None
+        The same with the local motion that the file holds.
     use : (n,) array of bool
     movie_names : tuple of str
         Empty where the file names none.
@@ -53,6 +56,7 @@ class ForeignAlignment:
 
     geometry: TiltGeometry
     use: NDArray[np.bool_]
+    local_geometry: TiltGeometry | None = None
     movie_names: tuple[str, ...] = ()
     dose_before_e_per_angstrom2: NDArray[np.float64] | None = None
     reasons: tuple[str, ...] = ()
@@ -132,15 +136,25 @@ def read_alignment(
 def _aretomo(source: Path, pixel: float, _size: tuple[int, int] | None) -> ForeignAlignment:
     alignment = read_aln(source)
     geometry, use = geometry_from_aretomo(alignment, pixel)
-    patches = np.unique(alignment.local[:, 1]).size if len(alignment.local) else 0
-    local = (f"the local shifts of {patches} patches are left out: what is kept is the global alignment",)
     size_xy = alignment.raw_size_xyn[:2]
+    local, notes = None, []
+    if len(alignment.local):
+        rows = len(alignment.section)
+        fields, unit, off = field_from_patches(alignment.local, rows, pixel, (size_xy[1], size_xy[0]))
+        every = np.zeros((geometry.n_tilts, 2, 6))
+        every[alignment.section] = fields
+        local = replace(geometry, field_xy_angstrom=every, field_unit_angstrom=unit)
+        notes.append(
+            f"the shifts of {np.unique(alignment.local[:, 1]).size} patches in {source.name} are fields of second "
+            f"order here, {off:.2f} px rms off"
+        )
     return ForeignAlignment(
         geometry=geometry,
         use=use,
+        local_geometry=local,
         image_size_xy=size_xy,
         field_angstrom_xy=tuple(n * pixel for n in size_xy),
-        notes=local if patches else (),
+        notes=tuple(notes),
     )
 
 
