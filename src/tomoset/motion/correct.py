@@ -45,7 +45,7 @@ class _Job:
     grid: FrameGrid
     params: MotionParams
     voltage_kv: float
-    keep_gib: float
+    memory_gib: float
 
 
 def correct_motion(movies: MovieSet, params: MotionParams, *, resources: Resources, progress: Progress) -> TiltSeries:
@@ -89,7 +89,7 @@ def correct_motion(movies: MovieSet, params: MotionParams, *, resources: Resourc
         grid,
         params,
         movies.optics.voltage_kv,
-        resources.memory_gib / (2 * max(1, resources.workers)),
+        resources.memory_gib / max(1, resources.workers),
     )
     n_tilts = len(movies.movies)
     names = ("images", "odd", "even") + (("dose_weighted",) if params.dose_weighted else ())
@@ -166,7 +166,7 @@ def _correct_movie(movie: Movie, frames: MovieFrames, job: _Job) -> _Corrected:
         return _Corrected(_nothing(job), MotionTrack(shift_xy_angstrom=np.zeros((frames.n_frames, 2))), n_defects, 0.0)
     band = registration_band(job.params, job.camera.pixel_size_angstrom)
     small = tuple(min(n, 2 * max(8, round(n * band))) for n in job.grid.padded)
-    store = TransformStore(job.arrays, frames, job.grid, (small[0], small[1]), job.keep_gib)
+    store = TransformStore(job.arrays, frames, job.grid, (small[0], small[1]), job.memory_gib)
     shift, local, gain = _measure_motion(store.small, (small[0], small[1]), job)
     weights = _weights(movie, job, frames.n_frames) if job.params.dose_weighted else None
     sums = sum_frames(job.arrays, store, job.grid, shift, local, weights)

@@ -13,6 +13,8 @@ from tomoset.motion.frame_grid import FrameGrid, crop_transform
 
 __all__ = ["MovieFrames", "TransformStore", "load_frames", "sum_raw"]
 
+_WORKING_FRAMES = 6  # float32 images that padding, a transform, sums and their inverse hold at once
+
 
 def load_frames(movie: Movie) -> NDArray[Any]:
     """Read all raw frames of a movie, in the type they were recorded in."""
@@ -94,16 +96,18 @@ class MovieFrames:
 class TransformStore:
     """Transforms of a movie's frames: cropped for registration at once, on the kept grid again later.
 
-    Those of the kept grid are held between the two uses where ``keep_gib`` allows it, and made again where not.
+    Those of the kept grid are held between the two uses where ``memory_gib`` has room for them beside the raw frames
+    and what a transform and a sum take, and made again where not.
     """
 
     def __init__(
-        self, arrays: Arrays, frames: MovieFrames, grid: FrameGrid, small: tuple[int, int], keep_gib: float
+        self, arrays: Arrays, frames: MovieFrames, grid: FrameGrid, small: tuple[int, int], memory_gib: float
     ) -> None:
         self._arrays, self._frames, self._grid = arrays, frames, grid
         self._width = max(small[1], grid.kept[1]) // 2 + 1
         bytes_needed = 8.0 * frames.n_frames * grid.kept[0] * (grid.kept[1] // 2 + 1)
-        self._keep = bytes_needed < keep_gib * 2**30
+        others = frames.raw.nbytes + 4.0 * _WORKING_FRAMES * grid.padded[0] * grid.padded[1]
+        self._keep = bytes_needed + others < memory_gib * 2**30
         self._kept: dict[int, Any] = {}
         self.small = arrays.stack([self._first_look(index, small) for index in range(frames.n_frames)])
 
