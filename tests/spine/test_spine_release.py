@@ -9,12 +9,15 @@ import pytest
 from tomoset.errors import OutputError, ParameterError
 from tomoset.formats.aretomo import geometry_from_aretomo, read_aln
 from tomoset.formats.copick import list_picks, read_picks
+from tomoset.formats.ctffind import read_ctffind
 from tomoset.formats.imod import geometry_from_imod, read_tlt, read_xf
 from tomoset.formats.mrc import read_volume
+from tomoset.formats.portal_alignment import read_portal_alignment
 from tomoset.formats.relion_particles import read_particles_star
 from tomoset.formats.relion_series import read_series_star
+from tomoset.formats.warp_xml import read_warp_xml
 from tomoset.model import Release
-from tomoset.release import verify_manifest
+from tomoset.release import FORMATS, verify_manifest
 from tomoset.report import write_report
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.releasing import release_project
@@ -28,7 +31,7 @@ RUN, VOXEL, PIXEL = "TS001", 12.0, 6.0
 @pytest.fixture(scope="module")
 def released(tiny_project: ProjectLayout, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Release]:
     out = tmp_path_factory.mktemp("release") / "out"
-    return out, release_project(tiny_project.root, out, ("copick", "mrc", "star", "imod", "aretomo"))
+    return out, release_project(tiny_project.root, out, FORMATS)
 
 
 def test_the_manifest_holds(released: tuple[Path, Release]) -> None:
@@ -83,10 +86,24 @@ def test_every_alignment_file_says_the_same(tiny_project: ProjectLayout, release
     aretomo, _ = geometry_from_aretomo(read_aln(out / "aretomo" / f"{RUN}.aln"), PIXEL)
     relion = read_series_star(out / "relion" / "tilt_series" / f"{RUN}.star").geometry
     assert relion is not None
-    for other in (imod, aretomo, relion):
+    warp = read_warp_xml(out / "warp" / f"{RUN}.xml").geometry
+    portal = read_portal_alignment(out / "portal" / f"{RUN}.json", PIXEL).geometry
+    for other in (imod, aretomo, relion, warp, portal):
         np.testing.assert_allclose(other.shift_xy_angstrom, geometry.shift_xy_angstrom, atol=1e-3 * PIXEL)
         np.testing.assert_allclose(other.z_rot_deg, geometry.z_rot_deg, atol=1e-4)
         np.testing.assert_allclose(other.y_tilt_deg, geometry.y_tilt_deg, atol=1e-4)
+
+
+def test_half_sets_and_defocus_are_released(tiny_project: ProjectLayout, released: tuple[Path, Release]) -> None:
+    out, _ = released
+    series = load_series(tiny_project.series(RUN), "series.json")
+    for name, source in (("", series.images_nyx), ("_odd", series.odd_nyx), ("_even", series.even_nyx)):
+        stack, pixel = read_volume(out / "mrc" / RUN / f"{RUN}{name}.mrc")
+        assert pixel == pytest.approx(PIXEL)
+        assert source is not None
+        np.testing.assert_array_equal(stack.read(), source.read())
+    assert len(read_ctffind(out / "aretomo" / f"{RUN}_CTF.txt").estimates) == len(series.tilts)
+    assert (out / "imod" / RUN / f"{RUN}.defocus").is_file()
 
 
 def test_the_release_scores_as_the_project_does(tiny_project: ProjectLayout, released: tuple[Path, Release]) -> None:

@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 def release(
     project: Path = typer.Argument(..., help="The project."),
     out: Path = typer.Argument(..., help="Folder to make."),
-    formats: str = typer.Option("copick,mrc,star,imod,aretomo", help="Layouts to write, separated by commas."),
+    formats: str = typer.Option(
+        "copick,mrc,star,imod,aretomo,warp,portal", help="Layouts to write, separated by commas."
+    ),
 ) -> None:
     """Write the published dataset: curated runs only, with licence, methods and checksums."""
     from tomoset.workflow.progress import terminal_progress

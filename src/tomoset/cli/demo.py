@@ -15,7 +15,7 @@ from tomoset.workflow.scoring import score_and_save, score_table
 __all__ = ["run_demo"]
 
 _RECIPE = "three_proteins"
-_FORMATS = ("copick", "mrc", "star", "imod", "aretomo")
+_FORMATS = ("copick", "mrc", "star", "imod", "aretomo", "warp", "portal")
 
 
 def run_demo(out: Path, *, seed: int = 1, workers: int = 2) -> Path:

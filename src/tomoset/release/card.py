@@ -7,15 +7,17 @@ __all__ = ["card_text"]
 
 _LAYOUT = {
     "copick": "`copick/`: copick filesystem project (OME-Zarr 0.4 tomograms, picks in Å; start copick's tools in it)",
-    "mrc": "`mrc/RUN/`: tomogram and aligned tilt series as MRC2014",
+    "mrc": "`mrc/RUN/`: tomogram, tilt series and its half sets (odd and even frames) as MRC2014",
     "star": "`relion/`: RELION-5 tilt series, tomograms and particles (coordinates centred on size / 2)",
-    "imod": "`imod/RUN/`: `.xf`, `.tlt`, `.xtilt` and `.rawtlt` of the alignment",
-    "aretomo": "`aretomo/RUN.aln`: the alignment as AreTomo writes it",
+    "imod": "`imod/RUN/`: `.xf`, `.tlt`, `.xtilt`, `.rawtlt` and `.defocus`, for the stack in `mrc/RUN/`",
+    "aretomo": "`aretomo/`: `RUN.aln` and `RUN_CTF.txt` (CTFFIND's table) as AreTomo writes them",
+    "warp": "`warp/`: `RUN.tomostar` and `RUN.xml` as Warp keeps them; put them beside the movies",
+    "portal": "`portal/RUN.json`: the alignment as the CryoET Data Portal keeps it",
 }
 
 
-def card_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]]) -> str:
-    """The card in Markdown, with a YAML head that dataset hubs read."""
+def card_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]], format_notes: tuple[str, ...] = ()) -> str:
+    """The card in Markdown, with a YAML head that dataset hubs read; with what formats could not hold."""
     tags = "\n".join(f"- {tag}" for tag in ("cryo-et", "tomography", "particle-picking"))
     lines = [
         "---",
@@ -51,6 +53,8 @@ def card_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]]) -> st
         info.methods,
         "",
     ]
+    if format_notes:
+        lines += ["## What formats could not hold", "", *(f"- {note}" for note in format_notes), ""]
     if info.rejected:
         lines += ["## Left out", "", *(f"- {run}: {reason}" for run, reason in info.rejected.items()), ""]
     lines += ["## Licence and citation", "", f"{info.licence}. {info.citation or 'Cite tomoset and this dataset.'}", ""]

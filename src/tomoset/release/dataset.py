@@ -7,7 +7,7 @@ from tomoset.model import Labels, PickableObject, TiltSeries, Tomogram
 
 __all__ = ["FORMATS", "ReleaseInfo", "RunToRelease"]
 
-FORMATS = ("copick", "mrc", "star", "imod", "aretomo")
+FORMATS = ("copick", "mrc", "star", "imod", "aretomo", "warp", "portal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,8 +9,15 @@ from tomoset.formats.mrc import write_stack, write_volume
 from tomoset.formats.ome_zarr import write_volume_zarr
 from tomoset.formats.relion_export import RelionExport, write_series_stars, write_tomograms_star
 from tomoset.formats.relion_particles import RelionParticles, write_particles_star
-from tomoset.model import Tomogram
-from tomoset.release.alignment_files import write_aretomo_alignment, write_imod_alignment
+from tomoset.model import TiltSeries, Tomogram
+from tomoset.release.alignment_files import (
+    image_names,
+    relion_series,
+    write_aretomo_files,
+    write_imod_files,
+    write_portal_file,
+    write_warp_files,
+)
 from tomoset.release.dataset import ReleaseInfo, RunToRelease
 
 __all__ = [
@@ -20,8 +27,13 @@ __all__ = [
     "write_copick_run",
     "write_imod_run",
     "write_mrc_run",
+    "write_portal_run",
     "write_relion",
+    "write_warp_run",
 ]
+
+Notes = tuple[str, ...]
+"""What files leave out, a sentence each."""
 
 
 def write_copick_config(root: Path, info: ReleaseInfo) -> None:
@@ -30,7 +42,7 @@ def write_copick_config(root: Path, info: ReleaseInfo) -> None:
     write_config(root / "copick" / "copick_config.json", info.objects, name=info.name, description=info.title)
 
 
-def write_copick_run(root: Path, run: RunToRelease) -> None:
+def write_copick_run(root: Path, run: RunToRelease) -> Notes:
     """Write the tomograms (OME-Zarr), the geometry they were made with, and picks."""
     project, voxel = root / "copick", run.tomogram.grid.voxel_size_angstrom
     for tomogram in (run.tomogram, *run.derived):
@@ -40,6 +52,7 @@ def write_copick_run(root: Path, run: RunToRelease) -> None:
     for labels in run.labels:
         for picks in labels.picks:
             write_picks(project, labels.run, picks, user=labels.user, session=labels.session, voxel_size_angstrom=voxel)
+    return ()
 
 
 def tomogram_facts(tomogram: Tomogram) -> dict[str, object]:
@@ -53,13 +66,15 @@ def tomogram_facts(tomogram: Tomogram) -> dict[str, object]:
     }
 
 
-def write_mrc_run(root: Path, run: RunToRelease) -> None:
-    """Write tomogram and tilt series as MRC, with the doses and angles a reader of the stack needs."""
+def write_mrc_run(root: Path, run: RunToRelease) -> Notes:
+    """Write tomogram, tilt series and its half sets as MRC, with the doses and angles a reader of the stack needs."""
     folder = root / "mrc" / run.series.run
     folder.mkdir(parents=True)
     series, tomogram = run.series, run.tomogram
     write_volume(folder / f"{series.run}_tomogram.mrc", tomogram.volume_zyx, tomogram.grid.voxel_size_angstrom)
-    write_stack(folder / f"{series.run}.mrc", series.images_nyx, series.pixel_size_angstrom)
+    for suffix, images in (("", series.images_nyx), ("_odd", series.odd_nyx), ("_even", series.even_nyx)):
+        if images is not None:
+            write_stack(folder / f"{series.run}{suffix}.mrc", images, series.pixel_size_angstrom)
     rows = [
         {
             "image": i,
@@ -75,26 +90,40 @@ def write_mrc_run(root: Path, run: RunToRelease) -> None:
         for i, tilt in enumerate(series.tilts)
     ]
     write_json_atomic(folder / "tilts.json", {"pixel_size_angstrom": series.pixel_size_angstrom, "tilts": rows})
+    return ()
 
 
-def write_imod_run(root: Path, run: RunToRelease) -> None:
-    """Write the alignment as IMOD keeps it."""
-    write_imod_alignment(root / "imod" / run.series.run, run.series)
+def write_imod_run(root: Path, run: RunToRelease) -> Notes:
+    """Write alignment and defocus as IMOD keeps them."""
+    return write_imod_files(root / "imod" / run.series.run, run.series).notes
 
 
-def write_aretomo_run(root: Path, run: RunToRelease) -> None:
-    """Write the alignment as AreTomo keeps it."""
-    write_aretomo_alignment(root / "aretomo" / f"{run.series.run}.aln", run.series)
+def write_aretomo_run(root: Path, run: RunToRelease) -> Notes:
+    """Write alignment and defocus as AreTomo keeps them."""
+    return write_aretomo_files(root / "aretomo", run.series).notes
 
 
-def write_relion(root: Path, runs: list[RunToRelease], info: ReleaseInfo) -> None:
+def write_warp_run(root: Path, run: RunToRelease) -> Notes:
+    """Write the aligned series as Warp keeps it."""
+    return write_warp_files(root / "warp", run.series).notes
+
+
+def write_portal_run(root: Path, run: RunToRelease) -> Notes:
+    """Write the alignment as the data portal keeps it."""
+    grid = run.tomogram.grid
+    z, y, x = (n * grid.voxel_size_angstrom for n in grid.shape_zyx)
+    return write_portal_file(root / "portal" / f"{run.series.run}.json", run.series, (x, y, z)).notes
+
+
+def write_relion(root: Path, runs: list[RunToRelease], info: ReleaseInfo) -> Notes:
     """Write RELION-5 stars of all runs: tilt series, tomograms, and particles of each object.
 
     The stars name the stacks and tomograms of ``mrc/`` relative to the release's root, which is therefore the folder
     to start RELION in; without that layout the images have to be put there first.
     """
     folder = root / "relion"
-    exports = [_relion_export(run) for run in runs]
+    told = [relion_series(run.series, f"{run.series.run}.star") for run in runs]
+    exports = [_relion_export(run, series) for run, (series, _) in zip(runs, told, strict=True)]
     write_series_stars(folder / "aligned_tilt_series.star", exports, path_prefix="relion/")
     write_tomograms_star(folder / "tomograms.star", exports, path_prefix="relion/")
     for item in info.objects:
@@ -111,13 +140,17 @@ def write_relion(root: Path, runs: list[RunToRelease], info: ReleaseInfo) -> Non
                 pixel_size_angstrom=first.pixel_size_angstrom,
                 optics=first.optics,
             )
+    return tuple(note for _, notes in told for note in notes)
 
 
-def _relion_export(run: RunToRelease) -> RelionExport:
-    name = run.series.run
+def _relion_export(run: RunToRelease, series: TiltSeries) -> RelionExport:
+    name = series.run
+    stack = f"mrc/{name}/{name}"
     return RelionExport(
-        series=run.series,
-        image_names=tuple(f"{i + 1:06d}@mrc/{name}/{name}.mrc" for i in range(len(run.series.tilts))),
+        series=series,
+        image_names=image_names(series, f"{stack}.mrc"),
+        odd_names=() if series.odd_nyx is None else image_names(series, f"{stack}_odd.mrc"),
+        even_names=() if series.even_nyx is None else image_names(series, f"{stack}_even.mrc"),
         grid=run.tomogram.grid,
-        tomogram=f"mrc/{name}/{name}_tomogram.mrc",
+        tomogram=f"{stack}_tomogram.mrc",
     )

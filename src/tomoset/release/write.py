@@ -14,11 +14,13 @@ from tomoset.release.manifest import write_manifest
 
 __all__ = ["write_release"]
 
-_WRITERS: dict[str, Callable[[Path, RunToRelease], None]] = {
+_WRITERS: dict[str, Callable[[Path, RunToRelease], tuple[str, ...]]] = {
     "copick": layouts.write_copick_run,
     "mrc": layouts.write_mrc_run,
     "imod": layouts.write_imod_run,
     "aretomo": layouts.write_aretomo_run,
+    "warp": layouts.write_warp_run,
+    "portal": layouts.write_portal_run,
 }
 
 
@@ -50,6 +52,7 @@ def write_release(
         If it cannot be written.
     """
     picks_per_run: dict[str, dict[str, int]] = {}
+    notes: list[str] = []
     for_relion: list[RunToRelease] = []  # sources and labels, no volumes: small
     with atomic_path(out) as root:
         root.mkdir()
@@ -60,15 +63,15 @@ def write_release(
                 if name == "star":
                     for_relion.append(run)
                 else:
-                    _WRITERS[name](root, run)
+                    notes += [f"{name}/{note}" for note in _WRITERS[name](root, run)]
             picks_per_run[run.series.run] = {p.object_name: len(p) for labels in run.labels for p in labels.picks}
             progress.step("release", len(picks_per_run), n_runs)
         if not picks_per_run:
             raise InputMissingError("expected at least one run to release, found none")
         if "star" in info.formats:
-            layouts.write_relion(root, for_relion, info)
-        write_text_atomic(root / "README.md", card_text(info, picks_per_run))
-        write_json_atomic(root / "dataset.json", _document(info, picks_per_run))
+            notes += [f"relion/{note}" for note in layouts.write_relion(root, for_relion, info)]
+        write_text_atomic(root / "README.md", card_text(info, picks_per_run, tuple(notes)))
+        write_json_atomic(root / "dataset.json", {**_document(info, picks_per_run), "format_notes": notes})
         files = write_manifest(root)
     return Release(
         name=info.name,

@@ -7,7 +7,7 @@ from typing import Any
 
 from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen, structures
 from tomoset.model import Progress, Resources, TiltSeries, Tomogram, stream
-from tomoset.release import write_aretomo_alignment, write_imod_alignment
+from tomoset.release import write_exchange_files
 from tomoset.workflow import label_files, raw_files, tomogram_files
 from tomoset.workflow.alignment_import import apply_alignment, words_on_alignment
 from tomoset.workflow.curation_files import people_on_tilts, save_curation, words_on_tilts
@@ -145,8 +145,8 @@ def _align(context: StepContext) -> list[Path]:
         series, context.recipe.alignment, resources=context.resources, progress=context.progress
     )
     aligned = _judged(context, aligned)  # once more: now it shows which tilts jump away from their neighbours
-    aln = write_aretomo_alignment(folder / f"{aligned.run}.aln", aligned)
-    return [save_series(folder / "series.json", aligned), *write_imod_alignment(folder, aligned), aln]
+    stacks = f"{folder.relative_to(context.layout.root).as_posix()}/"
+    return [save_series(folder / "series.json", aligned), *write_exchange_files(folder, aligned, stacks)]
 
 
 def _words_on_alignment(layout: ProjectLayout, run: str) -> dict[str, str]:
