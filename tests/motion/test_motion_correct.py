@@ -143,6 +143,37 @@ def test_a_dark_movie_keeps_its_row_and_says_why(phantom):
     assert not series.tilts[0].use
 
 
+def test_an_empty_frame_leaves_the_others_where_they_belong(phantom):
+    movies, tracks, _ = phantom
+    frames = movies.movies[0].frames_tyx.read(()).copy()
+    frames[-1] = 0
+    movie = replace(movies.movies[0], frames_tyx=InMemory(frames))
+    (tilt,) = correct(replace(movies, movies=(movie,))).tilts
+    found = tilt.motion.shift_xy_angstrom
+    error = found[:-1] - tracks[0, :-1]
+    assert np.sqrt(np.square(error - error.mean(axis=0)).sum(axis=1).mean()) < 0.2 * PIXEL
+    assert np.abs(found).max() < 2 * np.abs(tracks[0]).max()
+
+
+@pytest.mark.parametrize("value", [0, 3])
+@pytest.mark.parametrize("shape", [(32, 48), (48, 32), (33, 47), (128, 160)])
+def test_a_movie_in_which_all_is_alike_gives_numbers(phantom, shape, value):
+    movies, _, _ = phantom
+    alike = InMemory(np.full((N_FRAMES, *shape), value, np.uint8))
+    series = correct(
+        replace(movies, movies=tuple(replace(m, frames_tyx=alike) for m in movies.movies), gain_yx=None),
+        MotionParams(dose_weighted=True),
+    )
+    assert series.diagnostics["motion.local_accepted"] == 0
+    assert np.isfinite(list(series.diagnostics.values())).all()
+    for stack in (series.images_nyx, series.odd_nyx, series.even_nyx, series.dose_weighted_nyx):
+        even = tuple(n // 2 * 2 for n in shape)
+        assert stack.shape[1:] == even
+        assert np.isfinite(stack.read(())).all()
+    assert all(tilt.use == (value > 0) for tilt in series.tilts)
+    assert all(not tilt.motion.shift_xy_angstrom.any() for tilt in series.tilts)
+
+
 def test_a_movie_of_one_frame_is_summed_as_it_is(phantom):
     movies, _, _ = phantom
     first = movies.movies[0]

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from tomoset.errors import GeometryError
+from tomoset.formats.gain_reference import OrientedGain
 from tomoset.geometry import orient_image, orientation_name
-from tomoset.motion import check_gain, fit_gain
+from tomoset.model import InMemory, Movie, MovieSet, Resources, Silent
+from tomoset.motion import MotionParams, check_gain, correct_motion, fit_gain
 
 SHAPE = (160, 200)
 COUNTS = 60.0
@@ -57,8 +59,28 @@ def test_a_gain_of_another_size_is_refused():
 
 def test_a_sensitivity_given_as_gain_is_named():
     _, sensitivity, scene, rng = camera()
-    with pytest.raises(GeometryError, match="reciprocal"):
-        check_gain("TS1", raw_sum(sensitivity, scene, rng), sensitivity.astype(np.float32))
+    raw = raw_sum(sensitivity, scene, rng)
+    with pytest.raises(GeometryError, match=r"reciprocal.*--gain-use divide$"):
+        check_gain("TS1", raw, sensitivity.astype(np.float32))
+    with pytest.raises(GeometryError, match=r"reciprocal.*--gain-use multiply$"):
+        check_gain("TS1", raw, sensitivity.astype(np.float32), divides=True)
+    with pytest.raises(GeometryError, match=r"reciprocal.*--gain-use divide and --gain-orientation 2$"):
+        check_gain("TS1", raw, orient_image(sensitivity.astype(np.float32), 2))
+
+
+@pytest.mark.parametrize("applied", range(8))
+@pytest.mark.parametrize("right", range(8))
+def test_the_advice_is_the_code_for_the_file_whatever_the_import_did(applied, right):
+    gain, sensitivity, scene, rng = camera(shape=(96, 96), spread=0.08)
+    stored = next(
+        turned for c in range(8) if np.array_equal(orient_image((turned := orient_image(gain, c)), right), gain, True)
+    )
+    raw = raw_sum(sensitivity, scene, rng)
+    if applied == right:
+        check_gain("TS1", raw, orient_image(stored, applied), orientation=applied)
+        return
+    with pytest.raises(GeometryError, match=f"--gain-orientation {right}$"):
+        check_gain("TS1", raw, orient_image(stored, applied), orientation=applied)
 
 
 def test_frames_that_are_corrected_already_are_recognised():
@@ -88,3 +110,28 @@ def test_the_slope_is_what_a_noisy_reference_leaves_of_one(residue):
     expected = 0.04**2 / (0.04**2 + residue**2)
     assert fit.slope == pytest.approx(expected, abs=0.1)
     assert abs(fit.slope - expected) < 6 * fit.error
+
+
+def test_the_stage_knows_what_the_import_did_to_the_gain():
+    """The file needs code 5; the import turned it by 2 and took its reciprocal."""
+    gain, sensitivity, scene, rng = camera(shape=(96, 96), spread=0.08)
+    frames = rng.poisson(scene * sensitivity / 4, (4, 96, 96)).astype(np.uint8)
+    right = np.nan_to_num(gain, nan=1)
+    stored = next(t for c in range(8) if np.array_equal(orient_image((t := orient_image(right, c)), 5), right))
+    movie = Movie(
+        name="0.tif",
+        frames_tyx=InMemory(frames),
+        nominal_tilt_deg=0.0,
+        acquisition_order=0,
+        dose_e_per_angstrom2=3.0,
+        dose_before_e_per_angstrom2=0.0,
+    )
+    series = MovieSet(
+        run="TS1",
+        movies=(movie,),
+        pixel_size_angstrom=5.0,
+        gain_yx=OrientedGain(InMemory(stored), orientation=2, bins=1, divides=True, scale=1.0),
+        nominal_tilt_axis_deg=85.0,
+    )
+    with pytest.raises(GeometryError, match=r"--gain-use multiply and --gain-orientation 5$"):
+        correct_motion(series, MotionParams(), resources=Resources(), progress=Silent())

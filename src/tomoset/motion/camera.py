@@ -15,7 +15,8 @@ __all__ = ["Camera", "read_camera"]
 class Camera:
     """Frame size (y, x), gain (NaN at dead pixels) or None, known defects (m, 2) or None, Å per pixel of the frames.
 
-    ``pattern_variance`` is the relative variance of a pixel that the gain reference has left.
+    ``pattern_variance`` is the relative variance of a pixel that the gain reference has left. ``gain_orientation`` and
+    ``gain_divides`` say how the import has turned the file's gain and whether it took its reciprocal.
     """
 
     shape_yx: tuple[int, int]
@@ -23,6 +24,8 @@ class Camera:
     known_defects_yx: NDArray[np.intp] | None
     pixel_size_angstrom: float
     pattern_variance: float = 0.0
+    gain_orientation: int = 0
+    gain_divides: bool = False
 
 
 def read_camera(movies: MovieSet) -> Camera:
@@ -49,4 +52,12 @@ def read_camera(movies: MovieSet) -> Camera:
     if movies.gain_yx is not None:
         gain = np.asarray(movies.gain_yx.read(()), dtype=np.float32)
         gain = np.where(np.isfinite(gain) & (gain > 0), gain, np.float32(np.nan))  # a dead pixel: found as a defect
-    return Camera((ny, nx), gain, movies.defect_pixels_yx, movies.pixel_size_angstrom)
+    return Camera(
+        (ny, nx),
+        gain,
+        movies.defect_pixels_yx,
+        movies.pixel_size_angstrom,
+        # Only an import that turned or inverted the file has these to tell.
+        gain_orientation=int(getattr(movies.gain_yx, "orientation", 0)),
+        gain_divides=bool(getattr(movies.gain_yx, "divides", False)),
+    )

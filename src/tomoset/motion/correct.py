@@ -148,7 +148,13 @@ def _examine_camera(
     raw = {index: load_frames(movies.movies[index]) for index in chosen}
     check = None
     if camera.gain_yx is not None:
-        check = check_gain(movies.run, np.sum([sum_raw(one) for one in raw.values()], axis=0), camera.gain_yx)
+        check = check_gain(
+            movies.run,
+            np.sum([sum_raw(one) for one in raw.values()], axis=0),
+            camera.gain_yx,
+            orientation=camera.gain_orientation,
+            divides=camera.gain_divides,
+        )
     frames = {index: MovieFrames(one, camera, params.hot_pixel_sigma) for index, one in raw.items()}
     sums = [one.total for one in frames.values()]
     found = [fixed_pattern_variance(a, b) for i, a in enumerate(sums) for b in sums[i + 1 :]]

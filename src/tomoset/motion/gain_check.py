@@ -36,7 +36,14 @@ class GainCheck:
         return self.slope / self.error if self.error > 0 else 0.0
 
 
-def check_gain(run: str, raw_sum_yx: NDArray[np.float32], gain_yx: NDArray[np.float32]) -> GainCheck | None:
+def check_gain(
+    run: str,
+    raw_sum_yx: NDArray[np.float32],
+    gain_yx: NDArray[np.float32],
+    *,
+    orientation: int = 0,
+    divides: bool = False,
+) -> GainCheck | None:
     """Compare the sum of raw frames with a gain in all ways it can lie.
 
     Returns how well the gain fits as it was given; None where there is no light to tell by.
@@ -49,6 +56,10 @@ def check_gain(run: str, raw_sum_yx: NDArray[np.float32], gain_yx: NDArray[np.fl
         Sum of raw frames, of several movies if possible.
     gain_yx : array of float32
         As given; dead pixels are not finite.
+    orientation : int
+        Code by which the import has turned the file's image already: what is advised is the code for the file.
+    divides : bool
+        Whether the import has taken the reciprocal of the file's values.
 
     Raises
     ------
@@ -62,23 +73,24 @@ def check_gain(run: str, raw_sum_yx: NDArray[np.float32], gain_yx: NDArray[np.fl
     if given is None and raw_sum_yx.shape == gain_yx.shape:
         return None
     if given is None:
-        raise GeometryError(_size_message(run, raw_sum_yx.shape, gain_yx.shape, best, fits))
+        raise GeometryError(_size_message(run, raw_sum_yx.shape, gain_yx.shape, best, fits, orientation))
     if best is None or abs(fits[best].significance) < _SIGNIFICANT:
         _refuse_absent(run, given)
         return given
     found = fits[best]
     clearly = abs(found.significance) > abs(given.significance) + _SIGNIFICANT
     if best != 0 and clearly:
-        divided = " and holds the sensitivity, by which frames are divided" if found.slope < 0 else ""
+        inverted = found.slope < 0
         raise GeometryError(
-            f"{run}: expected the gain reference in the orientation of the frames, found that the raw frames follow it "
-            f"{orientation_name(best)}{divided} ({_numbers(found)}) and not as it was given ({_numbers(given)}); "
-            f"import the movies again with --gain-orientation {best}"
+            f"{run}: expected the gain reference in the orientation of the frames, found that the raw frames follow "
+            f"{'the reciprocal of ' if inverted else ''}it {orientation_name(best)} ({_numbers(found)}) and not as it "
+            f"was given ({_numbers(given)}); import the movies again with "
+            f"{f'{_other_use(divides)} and ' if inverted else ''}--gain-orientation {_after(orientation, best)}"
         )
     if given.slope < 0 and -given.significance > _SIGNIFICANT:
         raise GeometryError(
             f"{run}: expected a gain reference that frames are multiplied by, found its reciprocal: the raw frames are "
-            f"brighter where it is larger ({_numbers(given)}); give a reference that holds 1 / these values"
+            f"brighter where it is larger ({_numbers(given)}); import the movies again with {_other_use(divides)}"
         )
     _refuse_absent(run, given)
     return given
@@ -113,6 +125,16 @@ def _clipped(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.clip(values, -bound, bound) if bound > 0 else values
 
 
+def _other_use(divides: bool) -> str:
+    return f"--gain-use {'multiply' if divides else 'divide'}"
+
+
+def _after(first: int, second: int) -> int:
+    """Code of one orientation after another: a mirror in the second reverses the sense of the first one's turn."""
+    turn = second % 4 + (-first if second >= 4 else first) % 4
+    return turn % 4 + 4 * (first // 4 ^ second // 4)
+
+
 def _numbers(fit: GainCheck) -> str:
     return f"slope {fit.slope:.2f}, {fit.significance:.0f} standard errors"
 
@@ -135,11 +157,12 @@ def _size_message(
     gain_shape: tuple[int, ...],
     best: int | None,
     fits: dict[int, GainCheck],
+    orientation: int,
 ) -> str:
     message = f"{run}: the gain is {tuple(gain_shape)}, the frames are {tuple(frame_shape)}; "
     if best is not None and fits[best].significance > _SIGNIFICANT:
         return (
             f"{message}it fits {orientation_name(best)} ({_numbers(fits[best])}): import the movies again with "
-            f"--gain-orientation {best}"
+            f"--gain-orientation {_after(orientation, best)}"
         )
     return f"{message}give the gain of this camera mode in the frames' orientation"

@@ -207,6 +207,8 @@ def _peak(signal: SharedSignal, product_yx: Any, current_xy: Floats, reach: floa
     total_y, total_x = lags_y[1:-1, None] + current_xy[1], lags_x[None, 1:-1] + current_xy[0]
     far = np.hypot(total_y, total_x) > max(reach, float(np.hypot(*current_xy)))
     inner = np.where(far, -np.inf, correlation[1:-1, 1:-1])
+    if not inner.max() > 0:
+        return np.zeros(2)  # an empty frame correlates with nothing: it stays where it is
     y, x = (int(i) + 1 for i in np.unravel_index(int(np.argmax(inner)), inner.shape))
     at = correlation.astype(np.float64)
     offset = np.array([vertex_offset(*at[y, x - 1 : x + 2]), vertex_offset(*at[y - 1 : y + 2, x])])
