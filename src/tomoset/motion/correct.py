@@ -219,7 +219,15 @@ def _patches(
     band = registration_band(job.params, job.camera.pixel_size_angstrom)
     # A window holds its area's share of the pattern's power.
     scale = np.sqrt(area / (small[0] * small[1]))
-    signal = SharedSignal(job.arrays, cut, shape, zoom_xy=zoom, band=band, pattern_t=pattern * scale)
+    signal = SharedSignal(
+        job.arrays,
+        cut,
+        shape,
+        zoom_xy=zoom,
+        band=band,
+        pattern_t=pattern * scale,
+        independent=area / (shape[0] * shape[1]),
+    )
     return signal, centres
 
 

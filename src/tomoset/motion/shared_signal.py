@@ -70,6 +70,8 @@ class SharedSignal:
         Highest frequency, cycles per pixel of the frame.
     pattern_t : (t,) array of float64
         Amplitude of a white fixed pattern in the coefficients of each frame.
+    independent : float
+        Share of the coefficients that are independent: below one in windowed patches, which overlap.
     """
 
     def __init__(
@@ -81,8 +83,10 @@ class SharedSignal:
         zoom_xy: tuple[float, float],
         band: float,
         pattern_t: Floats,
+        independent: float = 1.0,
     ) -> None:
         (ny, nx), self.arrays, self.frames, self.pattern = shape_yx, arrays, frames_ptyx, pattern_t
+        self.independent = independent
         self.n_patches, self.n_frames = (int(n) for n in frames_ptyx.shape[:2])
         self.shape, self.band = shape_yx, band
         self.zoom = np.asarray(zoom_xy)
@@ -189,7 +193,7 @@ class SharedSignal:
 
     def information(self, spectra: Spectra) -> Floats:
         """``2 (2π)² Σ w S k kᵀ`` (h, p, 2, 2): what two frames say about their shifts, by half of Fourier space."""
-        by_ring = 8 * np.pi**2 * spectra.weight * spectra.share[:, None] * spectra.signal
+        by_ring = 8 * np.pi**2 * self.independent * spectra.weight * spectra.share[:, None] * spectra.signal
         halves = np.stack([self.half_of_ring == h for h in (0, 1)])
         xx, xy, yy = np.einsum("pr,hr,mr->mhp", by_ring, halves, self.moments_of_k)
         return np.moveaxis(np.array([[xx, xy], [xy, yy]]), (0, 1), (2, 3))
