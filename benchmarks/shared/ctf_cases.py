@@ -29,11 +29,15 @@ class CtfCase:
     recipe: str
     pixel_size_angstrom: float
     frame_shape_yx: tuple[int, int]
+    thickness_angstrom: float | None = None  # of the ice, where it is not the recipe's
 
 
 CTF_CASES = {
     "three_proteins": CtfCase(recipe="three_proteins", pixel_size_angstrom=5.0, frame_shape_yx=(768, 864)),
     "seven_proteins": CtfCase(recipe="seven_proteins", pixel_size_angstrom=4.154, frame_shape_yx=(864, 960)),
+    "three_proteins thick": CtfCase(
+        recipe="three_proteins", pixel_size_angstrom=5.0, frame_shape_yx=(768, 864), thickness_angstrom=3000.0
+    ),
     "pelagibacter": CtfCase(recipe="pelagibacter", pixel_size_angstrom=5.0, frame_shape_yx=(864, 960)),
     "minicell": CtfCase(recipe="minicell", pixel_size_angstrom=5.0, frame_shape_yx=(768, 768)),
     "three_proteins coarse": CtfCase(recipe="three_proteins", pixel_size_angstrom=8.308, frame_shape_yx=(768, 768)),
@@ -85,12 +89,15 @@ def ctf_case(
     if kept is not None and kept.is_file():
         series, truth = pickle.loads(kept.read_bytes())  # noqa: S301 our own file
         return series, truth, microscope.pretilt_deg
-    structures = simulated_structures(recipe, Path())
+    params = recipe.specimen
+    if case.thickness_angstrom is not None:
+        params = replace(params, thickness_angstrom=case.thickness_angstrom)
+    structures = simulated_structures(replace(recipe, specimen=params), Path())
     run = f"{name.replace('_', '-').replace(' ', '-')}-{seed}"
     specimen = make_specimen(
         run,
-        recipe.specimen,
-        size_xy_angstrom=field_of_view_size_xy_angstrom(microscope, recipe.specimen.thickness_angstrom),
+        params,
+        size_xy_angstrom=field_of_view_size_xy_angstrom(microscope, params.thickness_angstrom),
         structures=structures,
         rng=stream(seed, "specimen", run),
     )

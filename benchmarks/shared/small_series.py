@@ -1,5 +1,6 @@
 """Small tilt series of four frames a tilt, with or without bad views, for what is judged view by view."""
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +31,15 @@ def small_series(
     seed: int,
     microscope: MicroscopeParams,
     change: Callable[[SpecimenParams], SpecimenParams],
+    kept: Path | None = None,
 ) -> tuple[TiltSeries, SeriesTruth]:
-    """Simulate a series of a recipe whose specimen is changed, and correct its movies by our own stage."""
+    """Simulate a series of a recipe whose specimen is changed, and correct its movies by our own stage.
+
+    ``kept`` is a file in which an earlier call may have left it.
+    """
+    if kept is not None and kept.is_file():
+        loaded: tuple[TiltSeries, SeriesTruth] = pickle.loads(kept.read_bytes())  # noqa: S301 our own file
+        return loaded
     recipe = load_recipe(recipe_name)
     if recipe.specimen is None or recipe.microscope is None:
         raise SystemExit(f"{recipe_name}: expected a recipe that simulates")
@@ -46,4 +54,9 @@ def small_series(
         rng=stream(seed, "specimen", run),
     )
     movies, truth = image(content, structures, params, seed=seed, resources=Resources(), progress=Silent())
-    return correct_motion(movies, MotionParams(), resources=Resources(), progress=Silent()), truth
+    series = correct_motion(movies, MotionParams(), resources=Resources(), progress=Silent())
+    series = replace(series, dose_weighted_nyx=None)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(pickle.dumps((series, truth), protocol=5))
+    return series, truth

@@ -1,7 +1,7 @@
-"""Cost of CTF estimation at three sizes of 31 images: how does it grow?
+"""Cost of CTF estimation at four sizes of 31 images, and how it grows.
 
-Images of shot noise with the Thon rings of thin ice at one defocus; the last size is a K3 image binned by two. CPU
-seconds of one thread after a warm-up that compiles, and the peak memory of the process so far.
+Images of shot noise with the Thon rings of thin ice at one defocus; the last two are K3 images binned by two and
+whole. CPU seconds of one thread after a warm-up that compiles, and the peak memory of the process so far.
 ``python benchmarks/speed/ctf.py [--quick]``; ``--quick`` takes the smallest size only.
 """
 
@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, whi
 from shared.figures import report
 
 COUNTS = 50.0
-SIZES = (((768, 864), 5.0, 8.0), ((1023, 1440), 4.154, None), ((2046, 2880), 4.154, 25.0))
+SIZES = (((768, 864), 5.0, 8.0), ((1023, 1440), 4.154, None), ((2046, 2880), 4.154, 25.0), ((4092, 5760), 2.077, None))
 
 
 class RepeatedImage:

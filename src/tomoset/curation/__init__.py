@@ -16,7 +16,7 @@ from tomoset.curation.verdicts import (
     suggest,
 )
 
-STAGE_VERSION = "2"
+STAGE_VERSION = "3"
 
 __all__ = [
     "REASONS",

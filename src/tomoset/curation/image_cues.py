@@ -1,4 +1,4 @@
-"""What the images themselves say of each view: mean over deviation, fine structure, likeness to its neighbours."""
+"""What the images themselves say of each view: mean over deviation, and fine structure."""
 
 from dataclasses import dataclass
 
@@ -6,21 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.curation.obstacles import at_pixels
-from tomoset.curation.views import View, block_mean, read_view
+from tomoset.curation.views import View, block_mean, halves_of, read_view
 from tomoset.model import TiltSeries
 
-__all__ = ["ImageCues", "image_cues", "neighbour_likeness"]
+__all__ = ["ImageCues", "image_cues"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Halves = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 _SMALLEST_SIDE = 32  # pixels: smaller images tell nothing
 _FINE_BAND_ANGSTROM = (22.0, 40.0)
 _FINEST_BAND_PIXELS = 2.2
-_LIKENESS_BAND_ANGSTROM = (80.0, 400.0)
-_LIKENESS_PIXEL_ANGSTROM = 30.0
+_SMALL_PIXEL_ANGSTROM = 20.0
 _MOST_MASKED = 0.9
-_COMPARED_ON_A_SIDE = 2  # one of them may show another place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,15 +35,15 @@ class ImageCues:
     fine_power, fine_error : (n,) array of float64
         Power between 1/40 and 1/22 per Å that odd and even frames share, relative to the mean squared, and its
         standard error. Shot noise adds nothing to it, blur takes it away.
-    small : tuple of (my, mx) arrays of float64 or None
-        The images on pixels of ``small_pixel_angstrom``, masks filled.
+    small : tuple of two (my, mx) arrays of float32, or None
+        Each view twice with independent noise, on pixels of ``small_pixel_angstrom``, masks filled.
     """
 
     open_share: Floats
     mean_over_deviation: Floats
     fine_power: Floats
     fine_error: Floats
-    small: tuple[Floats | None, ...]
+    small: tuple[Halves | None, ...]
     small_pixel_angstrom: float
 
 
@@ -52,7 +51,7 @@ def image_cues(series: TiltSeries) -> ImageCues:
     """Look at every image once; masks are heeded where there are any."""
     n = len(series.tilts)
     share, ratio, power, error = (np.full(n, fill) for fill in (1.0, np.nan, np.nan, np.nan))
-    small: list[Floats | None] = [None] * n
+    small: list[Halves | None] = [None] * n
     pixel = series.pixel_size_angstrom
     if min(series.images_nyx.shape[1:]) >= _SMALLEST_SIDE:
         for index in range(n):
@@ -64,9 +63,10 @@ def image_cues(series: TiltSeries) -> ImageCues:
             share[index] = float(filled.image_yx.mean(dtype=np.float64)) / mean
             ratio[index] = _mean_over_deviation(view, mask)
             power[index], error[index] = _fine_power(filled, mask)
-            factor = max(1, int(_LIKENESS_PIXEL_ANGSTROM // view.pixel_size_angstrom))
-            small[index] = np.asarray(block_mean(filled.image_yx, factor), dtype=np.float64)
-            pixel = factor * view.pixel_size_angstrom
+            first, second, pixel = halves_of(filled)
+            factor = max(1, int(_SMALL_PIXEL_ANGSTROM // pixel))
+            small[index] = block_mean(first, factor), block_mean(second, factor)
+            pixel *= factor
     return ImageCues(
         open_share=share,
         mean_over_deviation=ratio,
@@ -126,72 +126,3 @@ def _fine_power(view: View, mask: Mask | None) -> tuple[float, float]:
     # The window makes neighbouring coefficients alike: fewer of them are independent.
     alike = float(np.power(window, 4).mean() / np.square(np.square(window).mean()))
     return float(cross.mean()), float(cross.std() * np.sqrt(alike / cross.size))
-
-
-def neighbour_likeness(cues: ImageCues, trusted: Mask, tilt_deg: Floats, axis_deg: float) -> Floats:
-    """Correlate each view with the two nearest trusted ones on either side.
-
-    Parameters
-    ----------
-    cues : ImageCues
-    trusted : (n,) array of bool
-        Views that others are compared with.
-    tilt_deg : (n,) array of float64
-    axis_deg : float
-        Tilt axis in the image, from y counter-clockwise.
-
-    Returns
-    -------
-    (n,) array of float64
-        The highest of up to four peaks, in standard deviations of the correlation map; NaN without image or neighbour.
-        The neighbour's image is stretched across the axis by the ratio of the cosines.
-    """
-    images, pixel_angstrom = cues.small, cues.small_pixel_angstrom
-    order = np.argsort(tilt_deg, kind="stable")
-    likeness = np.full(len(images), np.nan)
-    known = {}
-    for place, index in enumerate(order):
-        peaks = []
-        for side in (order[:place][::-1], order[place + 1 :]):
-            others = [int(j) for j in side if trusted[j] and images[j] is not None][:_COMPARED_ON_A_SIDE]
-            for other in others if images[index] is not None else ():
-                pair = (min(int(index), other), max(int(index), other))
-                if pair not in known:
-                    known[pair] = _peak_height(images, pair, tilt_deg, axis_deg, pixel_angstrom)
-                peaks.append(known[pair])
-        if peaks:
-            likeness[index] = max(peaks)
-    return likeness
-
-
-def _peak_height(
-    images: tuple[Floats | None, ...], pair: tuple[int, int], tilt_deg: Floats, axis_deg: float, pixel_angstrom: float
-) -> float:
-    from scipy import fft
-
-    first, second = (images[i] for i in pair)
-    if first is None or second is None:
-        return np.nan
-    stretch = float(np.cos(np.deg2rad(tilt_deg[pair[1]])) / np.cos(np.deg2rad(tilt_deg[pair[0]])))
-    stretched = _stretched(first, stretch, axis_deg)
-    ny, nx = second.shape
-    window = np.hanning(ny)[:, None] * np.hanning(nx)[None]
-    k = np.hypot(fft.fftfreq(ny, pixel_angstrom)[:, None], fft.rfftfreq(nx, pixel_angstrom)[None])
-    fine, coarse = (1 / length for length in _LIKENESS_BAND_ANGSTROM)
-    band = np.exp(-0.5 * np.square(k / fine)) * (1 - np.exp(-0.5 * np.square(k / coarse)))
-    a, b = (fft.rfft2((image / max(image.mean(), 1e-12) - 1) * window) * band for image in (stretched, second))
-    # The square root of the amplitudes: neither a few strong frequencies nor the noise of all others decides.
-    product = a * b.conj()
-    correlation = fft.irfft2(product / np.sqrt(np.maximum(np.abs(product), 1e-30)), s=(ny, nx))
-    return float(correlation.max() / max(float(correlation.std()), 1e-30))
-
-
-def _stretched(image: Floats, stretch: float, axis_deg: float) -> Floats:
-    """Image whose content is ``stretch`` times as long across the tilt axis, about its middle."""
-    from scipy.ndimage import affine_transform
-
-    angle = np.deg2rad(axis_deg)
-    across_yx = np.array([np.sin(angle), np.cos(angle)])
-    matrix = np.eye(2) + (1 / stretch - 1) * np.outer(across_yx, across_yx)
-    middle = (np.array(image.shape) - 1) / 2
-    return np.asarray(affine_transform(image, matrix, offset=middle - matrix @ middle, order=1, mode="nearest"))

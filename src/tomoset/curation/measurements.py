@@ -42,8 +42,11 @@ class TiltMeasurements:
         Power of details of 22 to 40 Å that odd and even frames share, over what tilt and dose lead to expect; the
         difference over its error. None where the series shows no such detail.
     likeness, likeness_ratio : float or None
-        Correlation peak with the most similar neighbour in standard deviations of the correlation (two images of
-        different places give 5 to 10), and over what tilt and dose lead to expect.
+        Highest correlation peak with up to two views on either side, in standard deviations of the correlation (two
+        images of different places give 5 to 10); the peaks over what common signal, angles and thickness lead to
+        expect.
+    resembled_tilt_deg : float or None
+        Angle of another view that this one resembles clearly more than its neighbours.
     ctf_score, ctf_score_z, ctf_resolution_angstrom : float or None
     shift_jump_angstrom, shift_jump_z : float or None
         Distance of the view's shift from the median of up to three neighbours on either side.
@@ -68,6 +71,7 @@ class TiltMeasurements:
     fine_detail_z: float | None
     likeness: float | None
     likeness_ratio: float | None
+    resembled_tilt_deg: float | None
     ctf_score: float | None
     ctf_score_z: float | None
     ctf_resolution_angstrom: float | None
@@ -143,8 +147,9 @@ def measure(series: TiltSeries, tomogram: Tomogram | None = None) -> Measurement
             frame_motion_z=_known(cues.frame_motion_z[i]),
             fine_detail_ratio=_known(cues.fine_detail_ratio[i]),
             fine_detail_z=_known(cues.fine_detail_z[i]),
-            likeness=_known(cues.likeness[i]),
-            likeness_ratio=_known(cues.likeness_ratio[i]),
+            likeness=_known(cues.likeness.height[i]),
+            likeness_ratio=_known(cues.likeness.ratio[i]),
+            resembled_tilt_deg=_known(cues.likeness.better_tilt_deg[i]),
             ctf_score=None if tilt.ctf is None else tilt.ctf.score,
             ctf_score_z=_known(cues.ctf_score_z[i]),
             ctf_resolution_angstrom=None if tilt.ctf is None else tilt.ctf.resolution_angstrom,

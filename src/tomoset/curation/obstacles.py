@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.curation.mask_params import MaskParams
-from tomoset.curation.views import View, block_mean
+from tomoset.curation.views import View, block_mean, halves_of
 
 __all__ = ["at_pixels", "coarse_mean", "mask_shape_yx", "obstacle_mask"]
 
@@ -118,7 +118,7 @@ def _texture(view: View, shape_yx: tuple[int, int]) -> Floats:
     """
     from scipy.ndimage import gaussian_filter
 
-    odd, even, pixel = _halves(view)
+    odd, even, pixel = halves_of(view)
     factor = max(1, int(_TEXTURE_BAND_ANGSTROM[0] / 2.5 // pixel))
     pixel *= factor
     narrow, wide = (length / (2 * np.pi * pixel) for length in _TEXTURE_BAND_ANGSTROM)
@@ -129,20 +129,6 @@ def _texture(view: View, shape_yx: tuple[int, int]) -> Floats:
     mean = np.sqrt(np.maximum(gaussian_filter(halves[0], 2 * wide) * gaussian_filter(halves[1], 2 * wide), 0.0))
     power = bands[0] * bands[1] / np.maximum(mean, 1e-6 * max(float(mean.max()), 1e-30))
     return coarse_mean(power, shape_yx)
-
-
-def _halves(view: View) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
-    """Two images of the same with independent noise, and their pixel size.
-
-    Odd and even frames; without them the two diagonals of every square of 2 × 2 pixels, which have one middle.
-    """
-    if view.odd_yx is not None and view.even_yx is not None:
-        return view.odd_yx, view.even_yx, view.pixel_size_angstrom
-    ny, nx = (n // 2 * 2 for n in view.image_yx.shape)
-    a, b = view.image_yx[0:ny:2, 0:nx:2], view.image_yx[0:ny:2, 1:nx:2]
-    c, d = view.image_yx[1:ny:2, 0:nx:2], view.image_yx[1:ny:2, 1:nx:2]
-    diagonals = [np.asarray(0.5 * (one + other), dtype=np.float32) for one, other in ((a, d), (b, c))]
-    return diagonals[0], diagonals[1], 2 * view.pixel_size_angstrom
 
 
 def _regions(coarse: _Coarse, masked: Mask) -> Mask:

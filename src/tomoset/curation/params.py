@@ -34,7 +34,7 @@ class CurationParams:
     fine_detail_ratio_min : float
         Power of fine details over what is expected (where the difference is beyond its error).
     likeness_ratio_min : float
-        Correlation with the neighbours over what is expected (where it also is no better than noise).
+        Correlation with the neighbours over what is expected.
     ctf_score_min : float
         Correlation of a tilt's spectrum with its fitted CTF.
     ctf_score_z_max : float
@@ -78,7 +78,7 @@ class CurationParams:
     motion_max_angstrom: float = 150.0
     motion_z_max: float = 5.0
     fine_detail_ratio_min: float = 0.6
-    likeness_ratio_min: float = 0.4
+    likeness_ratio_min: float = 0.65
     ctf_score_min: float = 0.0
     ctf_score_z_max: float = 6.0
     shift_jump_max_angstrom: float = 600.0

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tomoset.curation.image_cues import ImageCues, image_cues, neighbour_likeness
+from tomoset.curation.image_cues import ImageCues, image_cues
 from tomoset.curation.intensity import IntensityLaw, intensity_law
+from tomoset.curation.likeness import Likeness, neighbour_likeness
 from tomoset.curation.outliers import robust_centre_and_scale, robust_trend
 from tomoset.model import TiltSeries
+from tomoset.physics import ICE_MEAN_FREE_PATH_ANGSTROM
 
 __all__ = ["SeriesCues", "series_cues", "shift_jumps_angstrom"]
 
@@ -40,8 +42,7 @@ class SeriesCues:
     frame_motion_z: Floats
     fine_detail_ratio: Floats
     fine_detail_z: Floats
-    likeness: Floats
-    likeness_ratio: Floats
+    likeness: Likeness
     ctf_score_z: Floats
     shift_jump_angstrom: Floats
     shift_jump_z: Floats
@@ -58,7 +59,14 @@ def series_cues(series: TiltSeries) -> SeriesCues:
     masked = _numbers(tilt.masked_fraction for tilt in series.tilts)
     excess = masked - _usual_share(masked, tilt_deg)
     trusted = (np.abs(law.z) < _TRUSTED_Z) & ~(excess > _TRUSTED_MASK)
-    likeness = neighbour_likeness(images, trusted, tilt_deg, series.nominal_tilt_axis_deg)
+    likeness = neighbour_likeness(
+        images.small,
+        images.small_pixel_angstrom,
+        trusted=trusted,
+        tilt_deg=tilt_deg,
+        axis_deg=series.nominal_tilt_axis_deg,
+        thickness_angstrom=law.attenuation * ICE_MEAN_FREE_PATH_ANGSTROM,
+    )
     terms = np.column_stack([1 / np.cos(np.deg2rad(tilt_deg)) - 1, series.dose_middle_e_per_angstrom2 / 100.0])
     path, step = _motion(series)
     fine_ratio, fine_z = _fine_detail(images, terms, trusted)
@@ -78,7 +86,6 @@ def series_cues(series: TiltSeries) -> SeriesCues:
         fine_detail_ratio=fine_ratio,
         fine_detail_z=fine_z,
         likeness=likeness,
-        likeness_ratio=_ratio(likeness, terms, trusted),
         ctf_score_z=(score - expected_score) / max(scatter, _LEAST_SCORE_SCATTER),
         shift_jump_angstrom=jump,
         shift_jump_z=jump_z,

@@ -10,7 +10,6 @@ __all__ = ["faults"]
 _LEAST_MOTION_ANGSTROM = 20.0  # what no one would exclude a tilt for, however still the others are
 _LEAST_JUMP_ANGSTROM = 150.0
 _FINE_DETAIL_ERRORS = 4.0
-_LIKENESS_OF_NOISE = 10.0  # standard deviations: images of different places reach 9.5
 
 
 def faults(tilt: TiltMeasurements, params: CurationParams) -> Iterator[str]:
@@ -76,7 +75,8 @@ def _place(tilt: TiltMeasurements, params: CurationParams) -> Iterator[str]:
         outlier = z > params.shift_jump_z_max and jump > _LEAST_JUMP_ANGSTROM
         if jump > params.shift_jump_max_angstrom or outlier:
             yield f"failed alignment: shift {jump:.0f} Å away from its neighbours"
-    likeness, ratio = tilt.likeness, tilt.likeness_ratio
-    no_better_than_noise = likeness is not None and likeness < _LIKENESS_OF_NOISE
-    if no_better_than_noise and ratio is not None and ratio < params.likeness_ratio_min:
+    ratio, resembled = tilt.likeness_ratio, tilt.resembled_tilt_deg
+    if resembled is not None:
+        yield f"wrong area: resembles the view at {resembled:.0f}° more than its neighbours"
+    elif ratio is not None and ratio < params.likeness_ratio_min:
         yield f"wrong area: correlates with its neighbours by {ratio:.2f} of what is expected"

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tomoset.model import ArraySource, TiltSeries
 
-__all__ = ["View", "block_mean", "read_view"]
+__all__ = ["View", "block_mean", "halves_of", "read_view"]
 
 Image = NDArray[np.float32]
 
@@ -55,6 +55,20 @@ def read_view(series: TiltSeries, index: int) -> View:
         pixel_size_angstrom=factor * series.pixel_size_angstrom,
         camera_pixels=factor**2,
     )
+
+
+def halves_of(view: View) -> tuple[Image, Image, float]:
+    """Two images of the same with independent noise, and their pixel size.
+
+    Odd and even frames; without them the two diagonals of every square of 2 × 2 pixels, which have one middle.
+    """
+    if view.odd_yx is not None and view.even_yx is not None:
+        return view.odd_yx, view.even_yx, view.pixel_size_angstrom
+    ny, nx = (n // 2 * 2 for n in view.image_yx.shape)
+    a, b = view.image_yx[0:ny:2, 0:nx:2], view.image_yx[0:ny:2, 1:nx:2]
+    c, d = view.image_yx[1:ny:2, 0:nx:2], view.image_yx[1:ny:2, 1:nx:2]
+    diagonals = [np.asarray(0.5 * (one + other), dtype=np.float32) for one, other in ((a, d), (b, c))]
+    return diagonals[0], diagonals[1], 2 * view.pixel_size_angstrom
 
 
 def block_mean(image_yx: Image, factor: int) -> Image:
