@@ -38,15 +38,16 @@ class Bundle:
         Measured minus fitted; NaN where nothing was measured.
     deviation_uv_angstrom : (2,) array of float64
         Robust standard deviation of the residuals across and along the axis.
-    scale_p2 : (p, 2) array of float64
-        That of each marker.
+    error_uv_angstrom : (2,) array of float64
+        Expected error of the shifts, root mean square over the views across and along the axis, the specimen's
+        translation apart, from the covariance: it takes the measurements for independent.
     """
 
     model: MarkerModel
     positions_angstrom_xyz: Floats
     residual_uv_angstrom: Floats
     deviation_uv_angstrom: Floats
-    scale_p2: Floats
+    error_uv_angstrom: Floats
 
     @property
     def accepted_fraction(self) -> float:
@@ -85,7 +86,11 @@ class _Unknowns:
 
 
 def solve_bundle(
-    model: MarkerModel, positions_angstrom_xyz: Floats, offsets: Offsets, free: frozenset[str] = frozenset()
+    model: MarkerModel,
+    positions_angstrom_xyz: Floats,
+    offsets: Offsets,
+    free: frozenset[str] = frozenset(),
+    least_deviation_angstrom: float = 1e-3,
 ) -> Bundle:
     """Move markers, shifts and axis, and what else is ``free``, so that the measured offsets vanish.
 
@@ -102,6 +107,8 @@ def solve_bundle(
     offsets : Offsets
     free : frozenset of str
         ``motion`` (the specimen's, smooth in dose) and ``views`` (tilt, turn and magnification of each view).
+    least_deviation_angstrom : float
+        Noise that measurements have at least: with few markers the residuals alone would say too little.
     """
     unknowns = _unknowns(model, free)
     sides = _equations(model, positions_angstrom_xyz, offsets, unknowns)
@@ -110,11 +117,13 @@ def solve_bundle(
     deviation, weights = np.ones(2), [measured.astype(np.float64)] * 2
     for iteration in range(_ITERATIONS):
         scaled = [w / np.square(scale[:, side, None]) for side, w in enumerate(weights)]
-        shared = _shared_solution(sides, scaled, unknowns)
+        shared, normal = _shared_solution(sides, scaled, unknowns)
         steps, residuals = _remaining(sides, scaled, shared)
-        deviation = np.array([max(1.4826 * float(np.median(np.abs(r[measured]))), 1e-3) for r in residuals])
+        deviation = np.array([1.4826 * float(np.median(np.abs(r[measured]))) for r in residuals])
+        deviation = np.maximum(deviation, least_deviation_angstrom)
         if iteration:
             scale = np.column_stack([_own_scale(r, measured, d) for r, d in zip(residuals, deviation, strict=True)])
+            scale = np.maximum(scale, least_deviation_angstrom)
         else:
             scale = np.broadcast_to(deviation, scale.shape)
         weights = [measured / (1 + np.square(r / (_CAUCHY * scale[:, side, None]))) for side, r in enumerate(residuals)]
@@ -125,7 +134,7 @@ def solve_bundle(
         positions_angstrom_xyz=positions_angstrom_xyz + moved,
         residual_uv_angstrom=residual,
         deviation_uv_angstrom=deviation,
-        scale_p2=scale,
+        error_uv_angstrom=_expected_error(model, normal, unknowns),
     )
 
 
@@ -248,8 +257,10 @@ def _normal(equations: _Equations, weight_pn: Floats) -> tuple[Floats, Floats, F
     return inverse, transposed @ equations.shared_png, right
 
 
-def _shared_solution(sides: tuple[_Equations, _Equations], weights: list[Floats], unknowns: _Unknowns) -> Floats:
-    """Shared unknowns, the markers' own eliminated."""
+def _shared_solution(
+    sides: tuple[_Equations, _Equations], weights: list[Floats], unknowns: _Unknowns
+) -> tuple[Floats, Floats]:
+    """Shared unknowns and their normal matrix, the markers' own eliminated."""
     precision = unknowns.prior_deviation**-2.0
     normal, right = np.diag(precision), precision * unknowns.prior_value
     for equations, weight in zip(sides, weights, strict=True):
@@ -261,7 +272,22 @@ def _shared_solution(sides: tuple[_Equations, _Equations], weights: list[Floats]
         normal[np.ix_(equations.own, equations.own)] += reduced
         right[equations.own] += flat.T @ (equations.measured_pn * root[..., 0]).ravel()
         right[equations.own] -= np.einsum("plg,plm,pm->g", mixed, inverse, local_right, optimize=True)
-    return np.asarray(np.linalg.solve(normal, right), dtype=np.float64)
+    return np.asarray(np.linalg.solve(normal, right), dtype=np.float64), normal
+
+
+def _expected_error(model: MarkerModel, normal: Floats, unknowns: _Unknowns) -> Floats:
+    covariance = np.linalg.inv(normal)
+    tilt = np.deg2rad(model.tilt_deg)
+    errors = []
+    for name, gauge in (
+        ("shift_u", np.column_stack([np.cos(tilt), np.sin(tilt)])),
+        ("shift_v", np.ones((tilt.size, 1))),
+    ):
+        own = covariance[unknowns.groups[name], unknowns.groups[name]]
+        base = np.linalg.qr(gauge)[0]
+        left = np.eye(tilt.size) - base @ base.T
+        errors.append(np.sqrt(np.trace(left @ own @ left) / tilt.size))
+    return np.array(errors)
 
 
 def _remaining(

@@ -10,7 +10,7 @@ from tomoset.alignment.marker_model import MarkerModel
 from tomoset.alignment.preprocess import Views
 from tomoset.physics import vertex_offset
 
-__all__ = ["Markers", "Offsets", "find_markers", "matched_images", "measure_offsets"]
+__all__ = ["Markers", "Offsets", "back_projected", "find_markers", "matched_images", "measure_offsets"]
 
 Floats = NDArray[np.float64]
 Images = NDArray[np.float32]
@@ -93,7 +93,7 @@ def find_markers(
     from scipy import ndimage
 
     step = 2 * views.pixel_size_angstrom
-    volume_zyx, axes = _back_project(views, coefficients_nyx, model, thickness_angstrom, step)
+    volume_zyx, axes = back_projected(views, coefficients_nyx, model, thickness_angstrom, step)
     size = 2 * int(_APART_ANGSTROM / step) + 1
     top = ndimage.maximum_filter(volume_zyx, size=size)
     # Bright particles and their streaks would raise a standard deviation; the median deviation hardly sees them.
@@ -109,7 +109,7 @@ def find_markers(
     return Markers(positions_angstrom_xyz=positions[visible][order], significance=heights[visible][order])
 
 
-def _back_project(
+def back_projected(
     views: Views, coefficients_nyx: Images, model: MarkerModel, thickness_angstrom: float, step_angstrom: float
 ) -> tuple[Images, tuple[Floats, Floats, Floats]]:
     """Sum of the filtered views over the slab (z, y, x) and the three axes' coordinates."""

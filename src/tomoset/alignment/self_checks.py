@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from tomoset.alignment.common_frame import CommonFrame
 from tomoset.alignment.pair_correlation import align_neighbours
 from tomoset.alignment.preprocess import Views
-from tomoset.errors import AlignmentError
 
-__all__ = ["PairAgreement", "own_error", "pair_agreement", "refuse_without_signal"]
+__all__ = ["PairAgreement", "own_error", "pair_agreement"]
 
 _RING = 6  # Fourier pixels: wider than the window's leakage, so that the two halves do not share noise
 _SAME_ANGSTROM = 30.0
@@ -29,10 +28,19 @@ class PairAgreement:
         Pairs whose two shifts agree within 30 Å; noise agrees in about one pair in a hundred.
     median_significance : float
         Median height of the pairs' correlation peaks over the whole band, standard deviations of the map.
+    least, same_angstrom : float
+        The fraction that is needed, and what counts as the same.
     """
 
     fraction: float
     median_significance: float
+    least: float = _LEAST_AGREEMENT
+    same_angstrom: float = _SAME_ANGSTROM
+
+    @property
+    def enough(self) -> bool:
+        """Whether whole views have something in common; else only single particles can lead."""
+        return self.fraction >= self.least
 
 
 def pair_agreement(
@@ -63,23 +71,6 @@ def pair_agreement(
     )
 
 
-def refuse_without_signal(run: str, agreement: PairAgreement) -> None:
-    """Refuse a series in which neighbouring views have nothing in common.
-
-    Raises
-    ------
-    AlignmentError
-        If fewer than half of the neighbouring pairs give the same shift twice.
-    """
-    if agreement.fraction < _LEAST_AGREEMENT:
-        raise AlignmentError(
-            f"{run}: too little signal to align. Expected at least {_LEAST_AGREEMENT:.0%} of neighbouring views to "
-            f"give the same shift within {_SAME_ANGSTROM:g} Å from two independent halves of the spectrum, found "
-            f"{agreement.fraction:.0%} (median peak {agreement.median_significance:.1f} standard deviations; noise "
-            "alone gives about 3.5). Mark bad tilts as unused, or leave the series out"
-        )
-
-
 def own_error(diagnostics: dict[str, float]) -> dict[str, float]:
     """What the alignment believes its error to be, from what its last stage said of noise.
 
@@ -94,7 +85,7 @@ def own_error(diagnostics: dict[str, float]) -> dict[str, float]:
         error = [_MARKER_FACTOR * diagnostics[f"alignment.marker_error_{side}_angstrom"] for side in "uv"]
     else:
         error = [_SLAB_FACTOR * diagnostics[f"alignment.slab_error_{side}_angstrom"] for side in "uv"]
-    both = float(np.hypot(*error))
+    both = float(np.linalg.norm(error))
     return {
         "alignment.error_u_angstrom": float(error[0]),
         "alignment.error_v_angstrom": float(error[1]),

@@ -19,8 +19,9 @@ from tomoset.alignment.pair_correlation import align_neighbours
 from tomoset.alignment.params import AlignmentParams
 from tomoset.alignment.preprocess import Views, prepare_views
 from tomoset.alignment.refinement import newton_step, scan_thickness, wiener_sweep
-from tomoset.alignment.self_checks import own_error, pair_agreement, refuse_without_signal
+from tomoset.alignment.self_checks import PairAgreement, own_error, pair_agreement
 from tomoset.alignment.signal_model import make_slab_model, shot_noise_signal, signal_from_neighbours
+from tomoset.alignment.sparse_stage import align_on_few_particles
 from tomoset.errors import AlignmentError
 from tomoset.geometry import TiltGeometry, remove_gauge
 from tomoset.model import Progress, Resources, TiltSeries
@@ -42,6 +43,7 @@ class _Level:
     views: Views
     coefficients: NDArray[np.float32]
     frame: CommonFrame
+    axis_deg: float
 
     def values(self, pose: Pose) -> NDArray[np.complex64]:
         return resample_views(self.coefficients, self.views, self.frame, pose)
@@ -70,7 +72,8 @@ def align(series: TiltSeries, params: AlignmentParams, *, resources: Resources, 
     Raises
     ------
     AlignmentError
-        If fewer than five tilts are used, or if neighbouring views have too little in common.
+        If fewer than five tilts are used, or if neighbouring views have too little in common and particles do not
+        lead either (see ``align_on_few_particles``).
     """
     del resources
     if series.used.size < _LEAST_VIEWS:
@@ -79,18 +82,26 @@ def align(series: TiltSeries, params: AlignmentParams, *, resources: Resources, 
             "tilts as used, or take TiltSeries.nominal_geometry() as it is"
         )
     diagnostics: dict[str, float] = {}
-    start = _find_start(series, params, diagnostics, progress)
-    level = _make_level(series, params, params.pixel_size_angstrom, start.axis_deg, progress)
-    pose = _refine(level, params, start, diagnostics, progress)
-    model = start_model(level.views, pose)
-    if params.markers:
-        model = _use_particles(level, params, pose, diagnostics, progress)
+    large = _large_pixels(series, params, progress)
+    agreement = _agreement(large, params)
+    diagnostics["alignment.pair_agreement"] = agreement.fraction
+    diagnostics["alignment.pair_significance"] = agreement.median_significance
+    if agreement.enough:
+        start = _find_start(large, params, diagnostics, progress)
+        level = _make_level(series, params, params.pixel_size_angstrom, start.axis_deg, progress)
+        pose = _refine(level, params, start, diagnostics, progress)
+        model = start_model(level.views, pose)
+        if params.markers:
+            model = _use_particles(level, params, pose, diagnostics, progress)
+    else:
+        model, found = align_on_few_particles(series.run, large.views, large.axis_deg, agreement, params)
+        diagnostics |= found
     model = _smallest_shifts(model)
     diagnostics["alignment.axis_deg"] = model.axis_deg
     diagnostics |= own_error(diagnostics)
     return replace(
         series,
-        geometry=_geometry(series, level.views.rows, model),
+        geometry=_geometry(series, large.views.rows, model),
         diagnostics={**(series.diagnostics or {}), **diagnostics},
     )
 
@@ -99,41 +110,51 @@ def _make_level(
     series: TiltSeries, params: AlignmentParams, pixel_angstrom: float, axis_deg: float, progress: Progress
 ) -> _Level:
     views = prepare_views(series, pixel_angstrom, progress)
-    finest = max(params.finest_angstrom, 2.1 * views.pixel_size_angstrom)
     return _Level(
         views=views,
         coefficients=spline_coefficients(views),
-        frame=make_frame(views, axis_deg, params.coarsest_angstrom, finest),
+        frame=make_frame(views, axis_deg, *_band(views, params)),
+        axis_deg=axis_deg,
     )
 
 
-def _find_start(series: TiltSeries, params: AlignmentParams, diagnostics: dict[str, float], progress: Progress) -> Pose:
-    """Shifts and axis good enough for the joint refinement, from images on large pixels."""
+def _large_pixels(series: TiltSeries, params: AlignmentParams, progress: Progress) -> _Level:
+    """The views on large pixels in the nominal axis' frame, or in that of the best axis where none is known."""
     axis = series.nominal_tilt_axis_deg
-    pixel = _COARSE_FACTOR * params.pixel_size_angstrom
-    level = _make_level(series, params, pixel, axis, progress)
+    level = _make_level(series, params, _COARSE_FACTOR * params.pixel_size_angstrom, axis, progress)
+    if params.axis_range_deg < 90:
+        return level
+    band = _band(level.views, params)
+    whole = search_axis(
+        level.views,
+        shot_noise_signal(level.views),
+        Pose(axis_deg=axis, shift_uv_angstrom=np.zeros((level.views.n, 2))),
+        range_deg=90.0,
+        step_deg=2.0,
+        band_angstrom=band,
+        slack_angstrom=params.search_range_angstrom,
+    )
+    return replace(level, frame=make_frame(level.views, whole.axis_deg, *band), axis_deg=whole.axis_deg)
+
+
+def _band(views: Views, params: AlignmentParams) -> tuple[float, float]:
+    return params.coarsest_angstrom, max(params.finest_angstrom, 2.1 * views.pixel_size_angstrom)
+
+
+def _agreement(level: _Level, params: AlignmentParams) -> PairAgreement:
+    values = level.values(Pose(axis_deg=level.axis_deg, shift_uv_angstrom=np.zeros((level.views.n, 2))))
+    signal = shot_noise_signal(level.views)
+    thickness, reach = params.thickness_angstrom, params.search_range_angstrom
+    return pair_agreement(level.views, level.frame, values, signal, thickness, reach)
+
+
+def _find_start(level: _Level, params: AlignmentParams, diagnostics: dict[str, float], progress: Progress) -> Pose:
+    """Shifts and axis good enough for the joint refinement, from images on large pixels."""
     views, thickness = level.views, params.thickness_angstrom
-    finest = max(params.finest_angstrom, 2.1 * views.pixel_size_angstrom)
-    band = (params.coarsest_angstrom, finest)
+    band = _band(views, params)
     signal = shot_noise_signal(views)
-    pose = Pose(axis_deg=axis, shift_uv_angstrom=np.zeros((views.n, 2)))
-    if params.axis_range_deg >= 90:
-        whole = search_axis(
-            views,
-            signal,
-            pose,
-            range_deg=90.0,
-            step_deg=2.0,
-            band_angstrom=band,
-            slack_angstrom=params.search_range_angstrom,
-        )
-        pose = replace(pose, axis_deg=whole.axis_deg)
-        level = replace(level, frame=make_frame(views, whole.axis_deg, *band))
+    pose = Pose(axis_deg=level.axis_deg, shift_uv_angstrom=np.zeros((views.n, 2)))
     values = level.values(pose)
-    agreement = pair_agreement(views, level.frame, values, signal, thickness, params.search_range_angstrom)
-    diagnostics["alignment.pair_agreement"] = agreement.fraction
-    diagnostics["alignment.pair_significance"] = agreement.median_significance
-    refuse_without_signal(series.run, agreement)
     for _ in range(2):
         coarse = align_neighbours(views, level.frame, values, signal, thickness, params.search_range_angstrom)
         pose = replace(pose, shift_uv_angstrom=pose.shift_uv_angstrom + coarse.shift_uv_angstrom)
