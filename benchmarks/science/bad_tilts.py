@@ -4,9 +4,9 @@ Three recipes, the mixtures in thin and in thick ice, at 400² pixels of 8.308 �
 
 1. Spoiled by the simulator: about a tenth each nearly dark, covered by a grid bar on 15 to 60 % of the field's extent,
    and blurred by drift of 20 to 40 Å a frame.
-2. Only the good views of these series, with six others spoiled (``shared/bad_views.py``): one shows another place, one a
-   crystal over a fifth to a half of the field, one vacuum, one has 30 to 65 % of its exposure, and two were recorded at
-   each other's stage angle.
+2. Only the good views of these series, six of them spoiled in other ways (``shared/bad_views.py``): one shows another
+   place, one a crystal over a fifth to a half of the field, one vacuum, one has 30 to 65 % of its exposure, and two
+   were recorded at each other's stage angle.
 3. Series of 31 tilts without a bad one, of the mixtures in thin ice.
 
 Movies are corrected by our own stage, then masks, CTF and verdict follow as in a project before alignment. The

@@ -243,6 +243,7 @@ def methods_text(params: CurationParams) -> str:
         f"{params.motion_z_max:g} times the series' scatter, when less than {params.fine_detail_ratio_min:g} of the "
         f"expected fine detail was left, when their correlation with their neighbours was below "
         f"{params.likeness_ratio_min:g} of what common signal, angles and thickness lead to expect, or when their "
-        f"shift left their neighbours' by more than {params.shift_jump_max_angstrom:g} Å; tomograms of fewer than {params.n_tilts_min} tilts or "
-        f"{params.tilt_range_min_deg:g}° were rejected, and every decision was logged with its author (tomoset)."
+        f"shift left their neighbours' by more than {params.shift_jump_max_angstrom:g} Å; tomograms of fewer than "
+        f"{params.n_tilts_min} tilts or {params.tilt_range_min_deg:g}° were rejected, and every decision was logged "
+        "with its author (tomoset)."
     )
