@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tomoset.benchmark.processing import alignment_residual, measure_processing, true_defocus_at_centre_angstrom
 from tomoset.errors import GeometryError
-from tomoset.geometry import TiltGeometry
+from tomoset.geometry import TiltGeometry, quadratic_terms
 from tomoset.model import CtfEstimate, InMemory, MotionTrack, SeriesTruth, Specimen, Tilt, TiltSeries
 
 TILTS = np.arange(-45.0, 46.0, 9.0)
@@ -123,6 +123,22 @@ def test_planted_errors_of_motion_and_defocus_come_back():
     assert found.motion_rms_pixel == pytest.approx(3.0 / 5.0)
     assert found.defocus_zero_tilt_relative == pytest.approx(0.02)
     assert found.defocus_rms_relative == pytest.approx(0.02)
+
+
+def test_a_track_stands_for_the_mean_of_the_motion_over_the_field():
+    rng = np.random.default_rng(8)
+    local = rng.normal(0, 4, (N, 4, 2, 6))
+    true = replace(truth(), local_motion=local - local.mean(axis=1, keepdims=True), field_angstrom=3000.0)
+    images = InMemory(np.zeros((N, 480, 800), np.float32))
+    x, y = np.meshgrid(np.arange(800) - 399.5, np.arange(480) - 239.5)
+    terms = quadratic_terms(np.stack([x, y], axis=-1) * 5.0 / 3000.0).mean(axis=(0, 1))
+    series = replace(perfect(true), images_nyx=images)
+    rows = [
+        replace(t, motion=MotionTrack(shift_xy_angstrom=true.frame_shift_xy_angstrom[i] + true.local_motion[i] @ terms))
+        for i, t in enumerate(series.tilts)
+    ]
+    assert measure_processing(series.with_tilts(rows), true).motion_rms_pixel < 1e-4
+    assert measure_processing(series, true).motion_rms_pixel > 0.1
 
 
 def test_tilts_that_are_not_used_do_not_count():

@@ -25,8 +25,8 @@ class ProcessingAccuracy:
     ----------
     run : str
     motion_rms_pixel : float
-        Frame positions (mean over frames removed), rms over all frames of all used tilts and both axes, in pixels of
-        the movies.
+        Frame positions averaged over the field (mean over frames removed), rms over all frames of all used tilts and
+        both axes, in pixels of the images.
     axis_error_deg : float
         Estimated minus true tilt axis, mean over used tilts.
     shift_u_rms_angstrom, shift_v_rms_angstrom : float
@@ -129,9 +129,19 @@ def _motion_rms_pixel(series: TiltSeries, truth: SeriesTruth) -> float:
     for i in series.used:
         track = series.tilts[i].motion
         if track is not None:
-            error = track.shift_xy_angstrom - truth.frame_shift_xy_angstrom[i]
+            error = track.shift_xy_angstrom - truth.frame_shift_xy_angstrom[i] - _mean_local(series, truth, i)
             errors.append(error - error.mean(axis=0))
     return _rms(np.concatenate(errors)) / series.pixel_size_angstrom if errors else float("nan")
+
+
+def _mean_local(series: TiltSeries, truth: SeriesTruth, tilt: int) -> NDArray[np.float64] | float:
+    """What local motion (t, 2) moves the field as a whole: its quadratic terms have a mean."""
+    if truth.local_motion is None:
+        return 0.0
+    _, ny, nx = series.images_nyx.shape
+    half = np.array([nx, ny]) / 2 * series.pixel_size_angstrom / truth.field_angstrom
+    mean_terms = np.array([1.0, 0.0, 0.0, half[0] ** 2 / 3, 0.0, half[1] ** 2 / 3])
+    return truth.local_motion[tilt] @ mean_terms
 
 
 def _relative_defocus(series: TiltSeries, truth: SeriesTruth) -> NDArray[np.float64]:
