@@ -1,19 +1,19 @@
 """How much of what hides the specimen is masked, and how much that hides nothing.
 
-The three-protein mixture, and with all seeds the seven-protein one, with a film's edge in the field, with gold beads
+The three- and the seven-protein mixture with a film's edge in the field, with gold beads
 of 100 Å, and with ice crystals and ethane drops: 400² pixels of 8.308 Å, 31 tilts. What is truly in the way of a
 mask's pixel is the projected loss of electrons beyond the ice's (more than 3 %). A masked pixel within 150 Å of it
 does not count as masked in vain. That nothing is masked where nothing is in the way, cells and liposomes included,
 is measured by ``bad_tilts.py``. The thresholds were chosen on seeds 1 to 3 of the three-protein mixture.
 
-One JSON line a figure. Usage: ``python benchmarks/science/masks.py --seed 1 [--seeds 3] [--quick]``; ``--quick``
-takes the three-protein mixture only.
+One JSON line a figure, over all seeds, and one a series. Usage: ``python benchmarks/science/masks.py --seed 1
+[--seeds 5] [--cache FOLDER] [--quick]``; ``--quick`` takes the three-protein mixture only.
 """
 
 import argparse
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +53,11 @@ def with_obstacles(specimen: SpecimenParams, kind: str, seed: int) -> SpecimenPa
     return replace(specimen, ice=ice, film=FilmParams(thickness_angstrom=float(rng.uniform(120.0, 300.0))))
 
 
-def simulate(name: str, kind: str, seed: int) -> tuple[TiltSeries, SeriesTruth]:
+def simulate(name: str, kind: str, seed: int, cache: Path | None) -> tuple[TiltSeries, SeriesTruth]:
     """Tilt images of one series, and its truth."""
     run = f"{name.replace('_', '-')}-{kind}-{seed}"
-    return small_series(run, name, seed, GOOD, lambda specimen: with_obstacles(specimen, kind, seed))
+    kept = None if cache is None else cache / f"{run}.pickle"
+    return small_series(run, name, seed, GOOD, lambda specimen: with_obstacles(specimen, kind, seed), kept)
 
 
 def hidden(series: TiltSeries, truth: SeriesTruth, view: int) -> NDArray[np.bool_]:
@@ -78,31 +79,65 @@ def hidden(series: TiltSeries, truth: SeriesTruth, view: int) -> NDArray[np.bool
     return np.asarray(loss * shape[0] * shape[1] / size.prod() > LOSS)
 
 
+@dataclass(slots=True)
+class Area:
+    """Pixels of masks: hidden and masked, hidden and missed, masked in vain, free of obstacles."""
+
+    found: int = 0
+    missed: int = 0
+    vain: int = 0
+    free: int = 0
+
+    def add(self, mask: NDArray[np.bool_], true: NDArray[np.bool_]) -> None:
+        """Count one view."""
+        away = ~binary_dilation(true, iterations=TOLERANCE_PIXELS)
+        self.found += int((true & mask).sum())
+        self.missed += int((true & ~mask).sum())
+        self.vain += int((away & mask).sum())
+        self.free += int(away.sum())
+
+    @property
+    def found_share(self) -> float:
+        """Of what is hidden; 1 where nothing is."""
+        return self.found / (self.found + self.missed) if self.found + self.missed else 1.0
+
+    @property
+    def vain_share(self) -> float:
+        """Of what is free of obstacles."""
+        return self.vain / max(self.free, 1)
+
+
+def measure(name: str, kind: str, seeds: range, cache: Path | None) -> None:
+    """Report one kind of obstacle in one mixture."""
+    title, total, cpu_s = f"{name}, {kind}", Area(), 0.0
+    for seed in seeds:
+        series, truth = simulate(name, kind, seed, cache)
+        start = time.process_time()
+        series = find_masks(series, MaskParams(), resources=Resources(workers=1), progress=Silent())
+        cpu_s = max(cpu_s, time.process_time() - start)
+        here = Area()
+        for view, mask in enumerate(series.masks_nyx if series.masks_nyx is not None else ()):
+            true = hidden(series, truth, view)
+            here.add(mask, true)
+            total.add(mask, true)
+        report(f"{title}, seed {seed}: share of its area that is masked", here.found_share, "")
+        report(f"{title}, seed {seed}: share of the rest that is masked", here.vain_share, "")
+    report(f"{title}: share of its area that is masked", total.found_share, "", 0.9, at_least=True)
+    report(f"{title}: share of the rest that is masked", total.vain_share, "", 0.02)
+    report(f"{title}: processor time, a series", cpu_s, "s", 5.0)
+
+
 def main() -> None:
     """Simulate, mask, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from --seed on")
+    parser.add_argument("--cache", type=Path, help="folder for simulated tilt images")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     for name in ("three_proteins",) if options.quick else ("three_proteins", "seven_proteins"):
         for kind in KINDS:
-            found = missed = vain = free = 0
-            cpu_s = 0.0
-            for seed in range(options.seed, options.seed + options.seeds):
-                series, truth = simulate(name, kind, seed)
-                start = time.process_time()
-                series = find_masks(series, MaskParams(), resources=Resources(workers=1), progress=Silent())
-                cpu_s = max(cpu_s, time.process_time() - start)
-                for view, mask in enumerate(series.masks_nyx if series.masks_nyx is not None else ()):
-                    true = hidden(series, truth, view)
-                    away = ~binary_dilation(true, iterations=TOLERANCE_PIXELS)
-                    found, missed = found + int((true & mask).sum()), missed + int((true & ~mask).sum())
-                    vain, free = vain + int((away & mask).sum()), free + int(away.sum())
-            title = f"{name}, {kind}"
-            report(f"{title}: share of its area that is masked", found / (found + missed), "", 0.9, at_least=True)
-            report(f"{title}: share of the rest that is masked", vain / free, "", 0.02)
-            report(f"{title}: processor time, a series", cpu_s, "s", 5.0)
+            measure(name, kind, range(options.seed, options.seed + options.seeds), options.cache)
 
 
 if __name__ == "__main__":
