@@ -9,9 +9,18 @@ import pytest
 from tomoset.errors import GeometryError, InputMissingError, TomosetError
 from tomoset.formats.imod import imod_from_geometry, write_tlt, write_xf
 from tomoset.geometry import TiltGeometry
-from tomoset.workflow.alignment_import import find_alignments
+from tomoset.model import InMemory, Tilt, TiltSeries
+from tomoset.release import write_exchange_files
+from tomoset.workflow.alignment_import import (
+    apply_alignment,
+    find_alignments,
+    imported_alignment_text,
+    keep_alignment,
+    words_on_alignment,
+)
 from tomoset.workflow.alignment_matching import TiltRows, check_field, place
 from tomoset.workflow.foreign_alignments import ForeignAlignment, read_alignment
+from tomoset.workflow.layout import ProjectLayout
 
 N = 7
 TILTS = np.linspace(-9.0, 9.0, N)
@@ -141,3 +150,94 @@ def test_an_index_of_relion_names_its_series(shared_data: Path) -> None:
     found, _ = find_alignments(str(index), ("TS-01",))
     assert found["TS-01"].name == "TS_01.star"
     assert read_alignment(found["TS-01"], None).use.all()
+
+
+PIXEL, UNUSED = 5.0, 2
+BEADS = np.random.default_rng(9).uniform(-200, 200, (15, 3))
+
+
+def a_series(*, bent: bool = False) -> TiltSeries:
+    """An aligned series, one tilt of which is not used."""
+    rng = np.random.default_rng(4)
+    shift, field = rng.normal(0, 40, (N, 2)), np.zeros((N, 2, 6))
+    shift[UNUSED] = 0
+    field[:, :, 3:] = rng.normal(0, 8, (N, 2, 3))
+    return TiltSeries(
+        run="TS1",
+        pixel_size_angstrom=PIXEL,
+        tilts=tuple(
+            Tilt(
+                name=name,
+                nominal_tilt_deg=TILTS[i],
+                acquisition_order=int(ORDER[i]),
+                dose_e_per_angstrom2=3.0,
+                dose_before_e_per_angstrom2=3.0 * ORDER[i],
+                mean_counts=6.0,
+                use=i != UNUSED,
+                reason="" if i != UNUSED else "blocked",
+            )
+            for i, name in enumerate(rows().names)
+        ),
+        images_nyx=InMemory(np.zeros((N, 64, 97), dtype=np.float32)),
+        nominal_tilt_axis_deg=84.0,
+        geometry=TiltGeometry(
+            y_tilt_deg=TILTS + rng.normal(0, 0.1, N),
+            z_rot_deg=85 + rng.normal(0, 0.1, N),
+            shift_xy_angstrom=shift,
+            magnification=1 + rng.normal(0, 1e-3, N) if bent else None,
+            field_xy_angstrom=field if bent else None,
+            field_unit_angstrom=240.0,
+        ),
+    )
+
+
+def through(tmp_path: Path, series: TiltSeries, name: str) -> TiltSeries:
+    """The series without its alignment, and with the one that came in from an exported file."""
+    write_exchange_files(tmp_path / "out", series, "")
+    layout, file = ProjectLayout(tmp_path / "project"), tmp_path / "out" / name
+    keep_alignment(layout.alignment("TS1"), file, PIXEL, (), layout.alignment("TS1"))
+    words = words_on_alignment(layout, "TS1")
+    assert words[f"alignment {file.name}"].startswith("sha256:")
+    used = tuple(replace(tilt, use=True, reason="") for tilt in series.tilts)
+    aligned = apply_alignment(layout, replace(series, geometry=None, tilts=used))
+    assert aligned is not None
+    return aligned
+
+
+EXPORTS = ("TS1.xf", "TS1.aln", "TS1.xml", "TS1.tomostar", "TS1_portal.json", "relion/tilt_series/TS1.star")
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_what_goes_out_comes_in(tmp_path: Path, name: str) -> None:
+    series = a_series()
+    aligned = through(tmp_path, series, name)
+    assert [tilt.use for tilt in aligned.tilts] == [tilt.use for tilt in series.tilts]
+    assert aligned.tilts[UNUSED].reason.startswith("alignment: ")
+    if name.endswith(".star"):
+        assert aligned.tilts[UNUSED].reason == "alignment: blocked"  # RELION's file keeps why
+    assert aligned.geometry is not None
+    assert series.geometry is not None
+    moved = (aligned.geometry.project(BEADS) - series.geometry.project(BEADS))[series.used]
+    assert np.abs(moved).max() < 1e-3 * PIXEL
+    assert aligned.geometry.y_tilt_deg[UNUSED] == TILTS[UNUSED]
+
+
+def test_motion_within_the_field_goes_through_aretomo_and_magnification_through_imod(tmp_path: Path) -> None:
+    series = a_series(bent=True)
+    assert series.geometry is not None
+    aretomo = through(tmp_path / "aretomo", series, "TS1.aln").geometry
+    imod = through(tmp_path / "imod", series, "TS1.xf").geometry
+    assert aretomo is not None
+    assert imod is not None
+    moved = (aretomo.project(BEADS) - series.geometry.project(BEADS))[series.used]
+    assert np.abs(moved).max() < 1e-3 * PIXEL
+    straight = replace(series.geometry, field_xy_angstrom=None)
+    moved = (imod.project(BEADS) - straight.project(BEADS))[series.used]
+    assert np.abs(moved).max() < 1e-3 * PIXEL
+
+
+def test_a_series_without_an_imported_alignment_is_aligned_here(tmp_path: Path) -> None:
+    layout = ProjectLayout(tmp_path)
+    assert apply_alignment(layout, replace(a_series(), geometry=None)) is None
+    assert words_on_alignment(layout, "TS1") == {}
+    assert imported_alignment_text(layout, ("TS1",)) == ""
