@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from tomoset.errors import ParameterError, PixelSizeError
 from tomoset.formats.atomic import atomic_path
+from tomoset.formats.running_statistics import RunningStatistics
 from tomoset.model import ArraySource, InMemory
 
 __all__ = ["StackWriter", "write_stack", "write_volume"]
@@ -64,8 +65,7 @@ class StackWriter:
         if min(shape_nyx) < 1:
             raise ParameterError(f"{path}: expected three positive dimensions (n, y, x), got {shape_nyx}")
         self._n = 0
-        self._sums = np.zeros(2)
-        self._range = np.array([np.inf, -np.inf])
+        self._statistics = RunningStatistics()
 
     def __enter__(self) -> "StackWriter":
         """Open the temporary file and leave room for the header."""
@@ -87,9 +87,7 @@ class StackWriter:
                 f"got section {self._n + 1} of {section_yx.shape}"
             )
         stored = np.ascontiguousarray(section_yx, dtype=self._dtype)
-        values = stored.astype(np.float64)
-        self._sums += values.sum(), np.einsum("yx,yx->", values, values)
-        self._range = np.array([min(self._range[0], values.min()), max(self._range[1], values.max())])
+        self._statistics.add(stored)
         self._stream.write(stored.data)
         self._n += 1
 
@@ -107,12 +105,9 @@ class StackWriter:
     def _finish(self) -> None:
         if self._n != self._shape[0]:
             raise ParameterError(f"{self._path}: expected {self._shape[0]} sections, got {self._n}")
-        count = float(np.prod(self._shape, dtype=np.float64))
-        mean = self._sums[0] / count
-        rms = np.sqrt(max(self._sums[1] / count - mean**2, 0.0))
         header = _new_header(self._shape, self._dtype, self._pixel_size, is_volume=self._is_volume)
-        header["dmin"], header["dmax"] = self._range
-        header["dmean"], header["rms"] = mean, rms
+        header["dmin"], header["dmax"] = self._statistics.minimum, self._statistics.maximum
+        header["dmean"], header["rms"] = self._statistics.mean, self._statistics.deviation
         self._stream.seek(0)
         self._stream.write(header.tobytes())
 
