@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numba import njit
 
 from tomoset.reconstruction import _lanes, _sums
 
@@ -48,3 +49,23 @@ def test_turning_is_a_transposition(shape):
         found = np.lib.stride_tricks.as_strided(target[9:], shape[::-1], (80 * 4, 4))
         np.testing.assert_array_equal(found, expected)
         assert np.count_nonzero(target) == expected.size
+
+
+def test_four_by_four_is_the_weighted_sum_of_sixteen_samples():
+    rng = np.random.default_rng(2)
+    image, table = rng.standard_normal((30, 41)).astype(np.float32), rng.uniform(0, 1, (7, 4)).astype(np.float32)
+
+    def read(sums, y, x, of_y, of_x):
+        @njit
+        def call(image, table):
+            return sums_four(
+                image, np.uint64(y * 41 + x), np.uint64(41), table, np.uint64(4 * of_y), np.uint64(4 * of_x)
+            )
+
+        sums_four = sums.four_by_four
+        return call(image.ravel(), table.ravel())
+
+    for y, x, of_y, of_x in ((0, 0, 0, 6), (26, 37, 3, 1), (11, 5, 6, 6)):
+        expected = table[of_y].astype(float) @ image[y : y + 4, x : x + 4].astype(float) @ table[of_x].astype(float)
+        for sums in (_lanes, _sums):
+            assert read(sums, y, x, of_y, of_x) == pytest.approx(expected, abs=1e-6)

@@ -18,7 +18,7 @@ from tomoset.reconstruction.params import ReconstructionParams
 from tomoset.reconstruction.sirt import iterate_views
 from tomoset.reconstruction.wbp import methods_text, reconstruct
 
-STAGE_VERSION = "2"
+STAGE_VERSION = "3"
 
 __all__ = [
     "STAGE_VERSION",

@@ -15,11 +15,11 @@ from numba.core.errors import NumbaError  # noqa: TID253
 from numpy.typing import NDArray
 
 try:
-    from tomoset.reconstruction._lanes import LANES, prove, sum_entries, sum_pairs, turn
+    from tomoset.reconstruction._lanes import LANES, four_by_four, prove, sum_entries, sum_pairs, turn
 
     prove()
 except (ImportError, AttributeError, NumbaError):  # a numba whose intrinsics are built in another way
-    from tomoset.reconstruction._sums import LANES, sum_entries, sum_pairs, turn
+    from tomoset.reconstruction._sums import LANES, four_by_four, sum_entries, sum_pairs, turn
 
 __all__ = [
     "ROWS_Y",
@@ -27,6 +27,7 @@ __all__ = [
     "add_back_projected",
     "back_project_general",
     "back_project_tile",
+    "four_by_four",
     "project_blocks",
     "project_volume",
     "unpack_blocks",

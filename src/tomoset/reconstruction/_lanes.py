@@ -15,7 +15,7 @@ from numba.core import cgutils  # noqa: TID253
 from numba.extending import intrinsic, models, register_model  # noqa: TID253
 from numpy.typing import NDArray
 
-__all__ = ["LANES", "prove", "sum_entries", "sum_pairs", "turn"]
+__all__ = ["LANES", "four_by_four", "prove", "sum_entries", "sum_pairs", "turn"]
 
 LANES = 64
 # Their stubs say that a caller passes the typing context too, which numba does.
@@ -25,6 +25,7 @@ _TURN = 16
 _INDEX = ir.IntType(32)
 _WIDE = ir.VectorType(ir.FloatType(), LANES)
 _NARROW = ir.VectorType(ir.FloatType(), _TURN)
+_FOUR = ir.VectorType(ir.FloatType(), 4)
 
 Floats = NDArray[np.float32]
 Offsets = NDArray[np.uint32]
@@ -142,6 +143,38 @@ def _turn_16_by_16(
     return types.void(source, size, size, target, size, size), generate
 
 
+@_intrinsic
+def four_by_four(
+    typing_context: Any, image: Any, place: Any, step: Any, table: Any, of_rows: Any, of_columns: Any
+) -> Any:
+    """``Σ_ij table[of_rows + i] table[of_columns + j] image[place + i * step + j]`` for i and j below 4."""
+    del typing_context, place, step, of_rows, of_columns
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, first, wide, weights, of_row, of_column = arguments
+
+        def four(number: int, array: Any, index: Any) -> Any:
+            return builder.load(_pointer(context, builder, signature.args[number], array, index, _FOUR), align=4)
+
+        def pick(vector: Any, lanes: list[int]) -> Any:
+            mask = ir.Constant(ir.VectorType(_INDEX, 4), lanes)
+            return builder.shuffle_vector(vector, ir.Constant(_FOUR, ir.Undefined), mask)
+
+        rows = four(3, weights, of_row)
+        total = ir.Constant(_FOUR, [0.0] * 4)
+        for i in range(4):
+            index = builder.add(first, builder.mul(wide, ir.Constant(ir.IntType(64), i)))
+            product = builder.fmul(four(0, values, index), pick(rows, [i] * 4), flags=("contract",))
+            total = builder.fadd(total, product, flags=("contract",))
+        total = builder.fmul(total, four(3, weights, of_column))
+        for lanes in ([2, 3, 2, 3], [1, 1, 1, 1]):
+            total = builder.fadd(total, pick(total, lanes))
+        return builder.extract_element(total, ir.Constant(_INDEX, 0))
+
+    size = types.uint64
+    return types.float32(image, size, size, table, size, size), generate
+
+
 @njit(nogil=True, cache=True)
 def sum_pairs(rows: Floats, offsets: Offsets, fractions: Floats, line: int, out: Floats, out_at: int) -> None:
     """``out[out_at + i] = Σ_t (1 − f_t) rows[o_t + i] + f_t rows[o_t + 64 + i]`` for i below 64.
@@ -200,3 +233,10 @@ def prove() -> None:
     sum_pairs(row, table, weight, 0, out, 0)
     sum_entries(row, table, weight, 0, 0, 1, 0, out, 0)
     turn(row, 0, 1, (1, 1), out, 0, 1)
+    _prove_taps(row)
+
+
+@njit(nogil=True, cache=True)
+def _prove_taps(row: Floats) -> float:
+    none = np.uint64(0)
+    return four_by_four(row, none, none, row, none, none)

@@ -4,12 +4,24 @@ import numpy as np
 from numba import njit  # noqa: TID253
 from numpy.typing import NDArray
 
-__all__ = ["LANES", "sum_entries", "sum_pairs", "turn"]
+__all__ = ["LANES", "four_by_four", "sum_entries", "sum_pairs", "turn"]
 
 LANES = 64
 
 Floats = NDArray[np.float32]
 Offsets = NDArray[np.uint32]
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def four_by_four(image: Floats, place: int, step: int, table: Floats, of_rows: int, of_columns: int) -> np.float32:
+    """``Σ_ij table[of_rows + i] table[of_columns + j] image[place + i * step + j]`` for i and j below 4."""
+    total = np.float32(0.0)
+    for j in range(np.uint64(4)):
+        column = np.float32(0.0)
+        for i in range(np.uint64(4)):
+            column += image[np.uint64(place) + i * np.uint64(step) + j] * table[np.uint64(of_rows) + i]
+        total += column * table[np.uint64(of_columns) + j]
+    return total
 
 
 @njit(nogil=True, fastmath={"contract"}, cache=True)

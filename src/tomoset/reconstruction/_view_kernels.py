@@ -6,34 +6,88 @@ import numpy as np
 from numba import njit  # noqa: TID253
 from numpy.typing import NDArray
 
-__all__ = ["FLIP", "MULTIPLY", "filter_spectrum", "resample_aligned"]
+from tomoset.reconstruction._kernels import four_by_four
 
+__all__ = ["FLIP", "MULTIPLY", "blend_level", "correct_phases", "filter_spectrum", "resample_aligned"]
+
+# An even number of half turns that makes every phase positive.
+_HALF_TURNS = 4096.0
 # What the first number of a line of optics asks for; 0 leaves the phases as they are.
 FLIP = 1.0
 MULTIPLY = 2.0
 
 Floats = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
 Doubles = NDArray[np.float64]
 
 
 @njit(nogil=True, cache=True)
-def _transfer(kx: float, ky: float, optics: Doubles) -> float:
-    """Factor that turns the phases of the CTF over: its sign, or the CTF itself, positive at low frequency."""
-    k2 = kx * kx + ky * ky
-    turn = ((kx * kx - ky * ky) * math.cos(optics[4]) + 2 * kx * ky * math.sin(optics[4])) / k2 if k2 > 0 else 0.0
-    defocus = optics[2] + optics[3] * turn
-    phase = optics[1] * k2 * (defocus - optics[5] * k2) + optics[6]
-    if optics[0] == MULTIPLY:
-        return math.sin(phase)
-    return -1.0 if math.floor(phase / math.pi) % 2 != 0 else 1.0
+def _signed(row: int, rows: int) -> int:
+    """Frequency of a row of a spectrum, in steps."""
+    return row if row < (rows + 1) // 2 else row - rows
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def correct_phases(spectrum: Spectrum, out: Spectrum, frequency_y: Doubles, step_x: float, optics: Doubles) -> None:
+    """Turn over the phases that the CTF has turned, or multiply by it; ``out`` may have fewer rows.
+
+    ``frequency_y`` of the rows of ``out`` and the ``step_x`` from column to column are in 1/Å; ``optics`` is
+    (FLIP or MULTIPLY, π λ, mean defocus, half astigmatism, 2 × its angle, ½ λ² Cs, asin of the amplitude contrast).
+    The factor is positive at low frequency.
+    """
+    n_in, n_out = spectrum.shape[0], out.shape[0]
+    cos, sin = math.cos(optics[4]), math.sin(optics[4])
+    columns = np.uint64(out.shape[1])
+    half_turns, factor = np.empty(out.shape[1]), np.empty(out.shape[1], np.float32)
+    for row in range(n_out):
+        signed = _signed(row, n_out)
+        if 2 * abs(signed) >= min(n_in, n_out):
+            out[row, :] = 0
+            continue
+        source = signed if signed >= 0 else signed + n_in
+        ky = frequency_y[row]
+        for column in range(columns):
+            kx = step_x * np.float64(column)
+            k2 = kx * kx + ky * ky
+            turned = (kx * kx - ky * ky) * cos + 2 * kx * ky * sin
+            phase = optics[1] * (k2 * (optics[2] - optics[5] * k2) + optics[3] * turned) + optics[6]
+            half_turns[column] = phase * (1 / math.pi)
+        if optics[0] == FLIP:
+            for column in range(columns):
+                factor[column] = np.float32(1 - 2 * (np.int32(half_turns[column] + _HALF_TURNS) & 1))
+        else:
+            for column in range(columns):
+                factor[column] = np.float32(math.sin(math.pi * half_turns[column]))
+        for column in range(columns):
+            out[row, column] = spectrum[source, column] * factor[column]
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def blend_level(
+    image: Floats, total: Floats, level: float, last: float, start: float, step_y: float, step_x: float
+) -> None:
+    """Add an image times the share of a level: a tent of the level's number, which is held within 0 to ``last``."""
+    columns = np.uint64(image.shape[1])
+    here, highest, step, none, one = (
+        np.float32(level),
+        np.float32(last),
+        np.float32(step_x),
+        np.float32(0.0),
+        np.float32(1.0),
+    )
+    for row in range(image.shape[0]):
+        first = np.float32(start + step_y * row)
+        for column in range(columns):
+            number = min(max(first + step * np.float32(column), none), highest)
+            total[row, column] += max(one - abs(number - here), none) * image[row, column]
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
 def filter_spectrum(  # noqa: PLR0913, PLR0917
-    spectrum: NDArray[np.complex64],
-    filtered: NDArray[np.complex64],
+    spectrum: Spectrum,
+    filtered: Spectrum,
     frequency_y: Doubles,
-    frequency_x: Doubles,
+    step_x: float,
     gain_y: Doubles,
     gain_x: Doubles,
     axis_rad: float,
@@ -41,96 +95,68 @@ def filter_spectrum(  # noqa: PLR0913, PLR0917
     across: Doubles,
     along: Doubles,
     radial: Doubles,
-    optics: Doubles,
 ) -> None:
-    """Multiply a half-plane spectrum by everything that is a product in Fourier space, cropping or padding it.
+    """Multiply a half-plane spectrum by all that does not change from place to place, cropping or padding its rows.
 
-    ``frequency_y, frequency_x`` (1/Å) and the separable gains belong to ``filtered``; ``across`` and ``along`` are
-    tables over abs(k_u) and abs(k_v) from 0 to ``cut``; ``radial`` over abs(k) from 0 to sqrt(2) cut; ``optics`` is
-    (0, FLIP or MULTIPLY, π λ, mean defocus, half astigmatism, 2 × its angle, ½ λ² Cs, asin of the amplitude contrast).
+    ``frequency_y`` (1/Å) and the separable gains belong to ``filtered``; ``across`` and ``along`` are tables over
+    abs(k_u) and abs(k_v) from 0 to ``cut``, ``radial`` over abs(k) from 0 to sqrt(2) cut.
     """
     n_in, n_out = spectrum.shape[0], filtered.shape[0]
-    columns = min(spectrum.shape[1], filtered.shape[1])
-    half = min(n_in, n_out) // 2
     cos_a, sin_a = math.cos(axis_rad), math.sin(axis_rad)
     last = across.size - 1
     to_table = last / cut
     to_radial = (radial.size - 1) / (math.sqrt(2.0) * cut)
-    filtered[:] = 0
+    weights = np.empty(filtered.shape[1], np.float32)
     for row in range(n_out):
-        signed = row if row < (n_out + 1) // 2 else row - n_out
-        if abs(signed) >= half:
+        signed = _signed(row, n_out)
+        if 2 * abs(signed) >= min(n_in, n_out):
+            filtered[row, :] = 0
             continue
         source = signed if signed >= 0 else signed + n_in
         ky = frequency_y[row]
-        for column in range(columns):
-            kx = frequency_x[column]
+        for column in range(filtered.shape[1]):
+            kx = step_x * column
             at_u = abs(kx * cos_a + ky * sin_a) * to_table
             at_v = abs(ky * cos_a - kx * sin_a) * to_table
-            if at_u >= last or at_v >= last:
-                continue
-            at_k = math.sqrt(kx * kx + ky * ky) * to_radial
-            iu, iv, ik = int(at_u), int(at_v), int(at_k)
-            weight = across[iu] + (at_u - iu) * (across[iu + 1] - across[iu])
-            weight *= along[iv] + (at_v - iv) * (along[iv + 1] - along[iv])
-            weight *= radial[ik] + (at_k - ik) * (radial[ik + 1] - radial[ik])
-            if optics[0] > 0:
-                weight *= _transfer(kx, ky, optics)
-            weight *= gain_y[row] * gain_x[column]
-            filtered[row, column] = spectrum[source, column] * np.float32(weight)
-
-
-@njit(nogil=True, cache=True)
-def _spline_weights(fraction: float) -> tuple[float, float, float, float]:
-    """Cubic B-spline at −1, 0, 1, 2 samples from the one below."""
-    rest = 1.0 - fraction
-    return (
-        rest * rest * rest / 6.0,
-        (4.0 - 6.0 * fraction * fraction + 3.0 * fraction * fraction * fraction) / 6.0,
-        (4.0 - 6.0 * rest * rest + 3.0 * rest * rest * rest) / 6.0,
-        fraction * fraction * fraction / 6.0,
-    )
+            weights[column] = np.float32(0.0)
+            if at_u < last and at_v < last:
+                at_k = math.sqrt(kx * kx + ky * ky) * to_radial
+                iu, iv, ik = np.uint64(at_u), np.uint64(at_v), np.uint64(at_k)
+                one = np.uint64(1)
+                weight = across[iu] + (at_u - iu) * (across[iu + one] - across[iu])
+                weight *= along[iv] + (at_v - iv) * (along[iv + one] - along[iv])
+                weight *= radial[ik] + (at_k - ik) * (radial[ik + one] - radial[ik])
+                weights[column] = np.float32(weight * gain_y[row] * gain_x[column])
+        for column in range(np.uint64(filtered.shape[1])):
+            filtered[row, column] = spectrum[source, column] * weights[column]
 
 
 @njit(nogil=True, cache=True)
 def resample_aligned(
-    image: Floats,
-    rows: Floats,
-    weight_of_row: Doubles,
-    lines: Doubles,
-    first_v: int,
-    n_v: int,
-    field_yx: Doubles,
+    image: Floats, rows: Floats, lines: Doubles, first_v: int, n_v: int, field_yx: Doubles, table: Floats
 ) -> None:
-    """Add an image, carried into the frame of the tilt axis, to ``rows`` (y blocks, u rows, y).
+    """Carry an image into the frame of the tilt axis: ``rows`` (y blocks, u rows, y), zeros before.
 
     ``lines`` (u rows, 2, 3) holds for each row the pixel (y, then x) of its samples: a quadratic polynomial of the
     sample's number along v, which begins at ``first_v``. Samples outside ``field_yx`` (first y, last y, first x,
-    last x; at least one pixel from the first and two from the last of the image) are zero. Cubic B-spline, whose
-    average transfer the Fourier filter has undone.
+    last x; at least one pixel from the first and two from the last of the image) stay zero. ``table`` (fractions, 4)
+    holds the weights of the samples around a position.
     """
-    width = rows.shape[2]
-    for u in range(rows.shape[1]):
-        weight = weight_of_row[u]
-        if weight == 0.0:
-            continue
-        for v in range(n_v):
-            at = float(first_v + v)
-            y = lines[u, 0, 0] + at * (lines[u, 0, 1] + at * lines[u, 0, 2])
-            x = lines[u, 1, 0] + at * (lines[u, 1, 1] + at * lines[u, 1, 2])
-            if y < field_yx[0] or y > field_yx[1] or x < field_yx[2] or x > field_yx[3]:
-                continue
-            low_y, low_x = int(y), int(x)
-            y0, y1, y2, y3 = _spline_weights(y - low_y)
-            x0, x1, x2, x3 = _spline_weights(x - low_x)
-            top, left = np.uint64(low_y - 1), np.uint64(low_x - 1)
-            one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
-            total = 0.0
-            for line, weight_y in ((top, y0), (top + one, y1), (top + two, y2), (top + three, y3)):
-                total += weight_y * (
-                    x0 * image[line, left]
-                    + x1 * image[line, left + one]
-                    + x2 * image[line, left + two]
-                    + x3 * image[line, left + three]
-                )
-            rows[v // width, u, v % width] += np.float32(weight * total)
+    width, positions = rows.shape[2], float(table.shape[0])
+    flat, weights = image.reshape(-1), table.reshape(-1)
+    wide, four = np.uint64(image.shape[1]), np.uint64(4)
+    for block in range(-(-n_v // width)):
+        before = block * width
+        for u in range(rows.shape[1]):
+            y_0, y_1, y_2 = lines[u, 0, 0], lines[u, 0, 1], lines[u, 0, 2]
+            x_0, x_1, x_2 = lines[u, 1, 0], lines[u, 1, 1], lines[u, 1, 2]
+            for i in range(min(width, n_v - before)):
+                at = float(first_v + before + i)
+                y = y_0 + at * (y_1 + at * y_2)
+                x = x_0 + at * (x_1 + at * x_2)
+                if y < field_yx[0] or y > field_yx[1] or x < field_yx[2] or x > field_yx[3]:
+                    continue
+                low_y, low_x = np.uint64(y), np.uint64(x)
+                place = (low_y - np.uint64(1)) * wide + low_x - np.uint64(1)
+                of_y, of_x = np.uint64((y - low_y) * positions), np.uint64((x - low_x) * positions)
+                rows[block, u, i] = four_by_four(flat, place, wide, weights, four * of_y, four * of_x)

@@ -26,9 +26,10 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-# Samples a voxel of the images, read by cubic splines, and of the aligned rows, read linearly across the tilt axis. The
-# average loss of both is divided out in the filter; what is left is measured in benchmarks/science/reconstruction.py.
-IMAGE_SAMPLES = 2
+# Samples a voxel of the images, read by four taps a direction, and of the aligned rows, read linearly across the tilt
+# axis. The average loss of both is divided out in the filter; what is left is measured in
+# benchmarks/science/reconstruction.py.
+IMAGE_SAMPLES = 1.25
 ROW_SAMPLES = 3
 _TAPER_FRACTION = 0.03
 _TAPER_PIXEL_MIN = 16
@@ -49,15 +50,32 @@ class PaddedFrame:
         (taper, taper).
     padded_yx : tuple of int
         Images with taper and room, even, quick to transform.
+    plain_yx : tuple of int
+        The same field sampled as coarsely as what a volume can hold allows, at whatever angle its axes lie.
     fine_yx : tuple of int
-        The same field resampled to at least ``IMAGE_SAMPLES`` samples a voxel.
+        The same field with ``IMAGE_SAMPLES`` times as many samples.
     """
 
     shape_yx: tuple[int, int]
     pixel_size_angstrom: float
     taper: int
     padded_yx: tuple[int, int]
+    plain_yx: tuple[int, int]
     fine_yx: tuple[int, int]
+
+    @property
+    def columns(self) -> int:
+        """Columns of a half-plane spectrum that hold something, the last plain one left out."""
+        return self.plain_yx[1] // 2
+
+    @property
+    def rows(self) -> int:
+        """Rows of the padded image that are not zero."""
+        return self.shape_yx[0] + 2 * self.taper
+
+    def rows_at(self, sampled_yx: tuple[int, int]) -> int:
+        """As many rows of another sampling, and those that the taps reach beyond."""
+        return min(sampled_yx[0], math.ceil(self.rows * sampled_yx[0] / self.padded_yx[0]) + 2)
 
     @property
     def fine_pixel_yx_angstrom(self) -> Floats:
@@ -70,7 +88,7 @@ class PaddedFrame:
     def field_yx(self) -> Floats:
         """First y, last y, first x, last x of the tapered image, in resampled pixels of the padded one.
 
-        A pixel at the beginning and two at the end belong to the splines that reach beyond.
+        A pixel at the beginning and two at the end belong to the taps that reach beyond.
         """
         pixel_y, pixel_x = self.fine_pixel_yx_angstrom
         last = [(n - 1 + 2 * self.taper) * self.pixel_size_angstrom for n in self.shape_yx]
@@ -172,18 +190,29 @@ def field_shape_yx(
     return (nx, ny) if round(z_rot_deg / 90) % 2 else (ny, nx)
 
 
-def padded_frame(shape_yx: tuple[int, int], pixel_size_angstrom: float, voxel_size_angstrom: float) -> PaddedFrame:
-    """Choose the padding, a quarter of the image, and the finer sampling of the padded image."""
+def padded_frame(
+    shape_yx: tuple[int, int], pixel_size_angstrom: float, voxel_size_angstrom: float, z_rot_deg: Floats
+) -> PaddedFrame:
+    """Choose the padding, a quarter of the image, and the samplings of the padded image.
+
+    The square band of a volume, turned by the axis angle, reaches ``|cos| + |sin|`` times its Nyquist frequency.
+    """
     taper = max(_TAPER_PIXEL_MIN, math.ceil(_TAPER_FRACTION * max(shape_yx)))
     taper = min(taper, min(shape_yx) - 1)
     padded = [_even_fast(n + max(2 * taper, n // 4)) for n in shape_yx]
-    finest = voxel_size_angstrom / IMAGE_SAMPLES
-    fine = [_even_fast(math.ceil(n * pixel_size_angstrom / finest - 1e-6)) for n in padded]
+    turn = np.deg2rad(z_rot_deg)
+    reach = float((np.abs(np.cos(turn)) + np.abs(np.sin(turn))).max())
+    finest = max(pixel_size_angstrom, voxel_size_angstrom / reach)
+    plain, fine = (
+        [_even_fast(math.ceil(n * pixel_size_angstrom / finest * samples - 1e-6)) for n in padded]
+        for samples in (1, IMAGE_SAMPLES)
+    )
     return PaddedFrame(
         shape_yx=shape_yx,
         pixel_size_angstrom=pixel_size_angstrom,
         taper=taper,
         padded_yx=(padded[0], padded[1]),
+        plain_yx=(plain[0], plain[1]),
         fine_yx=(fine[0], fine[1]),
     )
 
@@ -223,7 +252,7 @@ def make_plan(series: TiltSeries, params: ReconstructionParams) -> Plan:
         series_geometry=series_geometry,
         geometry=geometry,
         grid=grid,
-        source=padded_frame(shape_yx, series.pixel_size_angstrom, voxel),
+        source=padded_frame(shape_yx, series.pixel_size_angstrom, voxel, geometry.z_rot_deg),
         # Iterations compare the projections of voxels with the views, one sample a voxel.
         rows=_row_frame(grid, geometry, ROW_SAMPLES if params.method == "wbp" else 1),
         middle_z_angstrom=params.centre_angstrom_xyz[2],

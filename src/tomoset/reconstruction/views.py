@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from tomoset.errors import ParameterError
 from tomoset.model import CtfEstimate, TiltSeries
 from tomoset.physics import wavelength_angstrom
+from tomoset.reconstruction.focus import corrected_spectra
+from tomoset.reconstruction.image_spectra import image_rows, padded_spectrum
 from tomoset.reconstruction.params import ReconstructionParams
-from tomoset.reconstruction.plan import PaddedFrame, Plan
+from tomoset.reconstruction.plan import Plan
+from tomoset.reconstruction.taps import tap_table, tap_transfer
 from tomoset.reconstruction.weighting import (
     DefocusLevels,
     across_axis_filter,
@@ -23,10 +26,8 @@ from tomoset.reconstruction.weighting import (
 __all__ = [
     "ViewFilters",
     "contrast_of_counts",
-    "filtered_view",
     "filtered_views",
     "make_filters",
-    "padded_spectrum",
     "seen_samples",
 ]
 
@@ -176,34 +177,6 @@ def contrast_of_counts(counts_yx: NDArray[np.floating], name: str) -> NDArray[np
     return np.asarray(counts_yx, dtype=np.float32) * np.float32(1 / mean) - np.float32(1)
 
 
-def padded_spectrum(image_yx: NDArray[np.float32], frame: PaddedFrame) -> NDArray[np.complex64]:
-    """``rfft2`` of an image whose mirrored edges fade to zero into the padding; see ``PaddedFrame``."""
-    from scipy.fft import rfft2
-
-    taper = frame.taper
-    fade = 0.5 * (1 + np.cos(np.pi * np.arange(1, taper + 1) / (taper + 1)))
-    framed = np.pad(image_yx, taper, mode="reflect")
-    for axis in (0, 1):
-        ones = np.ones(frame.shape_yx[axis])
-        window = np.concatenate([fade[::-1], ones, fade]).astype(np.float32)
-        framed *= window[:, None] if axis == 0 else window[None, :]
-    padded = np.zeros(frame.padded_yx, np.float32)
-    padded[: framed.shape[0], : framed.shape[1]] = framed
-    return np.asarray(rfft2(padded, overwrite_x=True), dtype=np.complex64)
-
-
-def filtered_view(
-    image_yx: NDArray[np.float32],
-    plan: Plan,
-    filters: ViewFilters,
-    index: int,
-    rows: NDArray[np.float32],
-    first_v: int = 0,
-) -> None:
-    """Add one filtered, turned and shifted view to ``rows`` (y blocks, u, 64 y), which begin at sample ``first_v``."""
-    filtered_views(image_yx, [plan], filters, index, [rows], first_v)
-
-
 def filtered_views(
     image_yx: NDArray[np.float32],
     plans: Sequence[Plan],
@@ -212,49 +185,51 @@ def filtered_views(
     rows: Sequence[NDArray[np.float32]],
     first_v: int = 0,
 ) -> None:
-    """Add one view to the rows of several volumes (slabs of one) that differ in depth and height.
+    """Filter, turn and shift one view into the rows (y blocks, u, 64 y) of volumes that differ in depth and height.
 
-    The content between the source's pixels comes from cubic B-splines on an image of twice the voxels' sampling; the
-    average transfer of the splines, sinc⁴, is divided out with the filter. At the end of the band 1.2 % of the
-    amplitude is left as aliases. The geometry's magnification and field enter here and nowhere else.
+    The rows begin at sample ``first_v`` and hold zeros before. The content between the source's pixels comes from four
+    taps a direction, whose average transfer is divided out with the filter. The geometry's magnification and field
+    enter here and nowhere else.
     """
-    from scipy.fft import irfft2
-
     from tomoset.reconstruction import _view_kernels
     from tomoset.reconstruction._kernels import ROWS_Y
 
     frame = plans[0].source
     spectrum = padded_spectrum(image_yx, frame)
-    pixel_y, pixel_x = frame.fine_pixel_yx_angstrom
-    frequency_y = np.fft.fftfreq(frame.fine_yx[0], pixel_y)
-    frequency_x = np.fft.rfftfreq(frame.fine_yx[1], pixel_x)
+    corrected = corrected_spectra(spectrum, plans, index, filters.levels[index], filters.optics[index])
+    fine, made_of = np.empty(0, np.float32), None
+    for plan, source, target in zip(plans, corrected, rows, strict=True):
+        if source is not made_of:
+            fine, made_of = _fine_image(source, plan, filters, index), source
+        n_v = min(plan.rows.n_v - first_v, target.shape[0] * ROWS_Y)
+        lines = _sample_lines(plan, index)
+        _view_kernels.resample_aligned(fine, target, lines, first_v, n_v, frame.field_yx, tap_table())
+
+
+def _fine_image(spectrum: NDArray[np.complex64], plan: Plan, filters: ViewFilters, index: int) -> NDArray[np.float32]:
+    """One view through every filter, at the samples that are read between: its rows that hold the field."""
+    from tomoset.reconstruction import _view_kernels
+
+    frame = plan.source
+    length_y, length_x = (n * frame.pixel_size_angstrom for n in frame.padded_yx)
+    cycles_y = np.asarray(np.fft.fftfreq(frame.fine_yx[0]), dtype=np.float64)
+    cycles_x = np.arange(frame.columns) / frame.fine_yx[1]
     size = math.prod(frame.fine_yx) / math.prod(frame.padded_yx)
-    gain_y = size / np.sinc(frequency_y * pixel_y) ** 4
-    gain_x = 1 / np.sinc(frequency_x * pixel_x) ** 4
-    axis = math.radians(plans[0].geometry.z_rot_deg[index])
-    filtered = np.empty((frequency_y.size, frequency_x.size), np.complex64)
-    levels = filters.levels[index]
-    lines = [_sample_lines(plan, index) for plan in plans]
-    for level in range(levels.offset_angstrom.size):
-        _view_kernels.filter_spectrum(
-            spectrum,
-            filtered,
-            frequency_y,
-            frequency_x,
-            gain_y,
-            gain_x,
-            axis,
-            plans[0].cut_per_angstrom,
-            filters.across[index],
-            filters.along,
-            filters.radial[index],
-            filters.optics[index][level],
-        )
-        image = irfft2(filtered, s=frame.fine_yx, overwrite_x=True)
-        for plan, line, target in zip(plans, lines, rows, strict=True):
-            weights = levels.weights(level, _from_image_centre(plan, index), plan.middle_z_angstrom)
-            n_v = min(plan.rows.n_v - first_v, target.shape[0] * ROWS_Y)
-            _view_kernels.resample_aligned(image, target, weights, line, first_v, n_v, frame.field_yx)
+    filtered = np.empty((frame.fine_yx[0], frame.columns), np.complex64)
+    _view_kernels.filter_spectrum(
+        spectrum,
+        filtered,
+        cycles_y * (frame.fine_yx[0] / length_y),
+        1 / length_x,
+        size / tap_transfer(cycles_y),
+        1 / tap_transfer(cycles_x),
+        math.radians(plan.geometry.z_rot_deg[index]),
+        plan.cut_per_angstrom,
+        filters.across[index],
+        filters.along,
+        filters.radial[index],
+    )
+    return image_rows(filtered, frame.fine_yx, slice(0, frame.rows_at(frame.fine_yx)))
 
 
 def seen_samples(plan: Plan, index: int) -> NDArray[np.bool_]:

@@ -21,7 +21,8 @@ __all__ = ["methods_text", "reconstruct"]
 # Aligned views may take what the transforms of one image a worker leave of this share of the memory; the rest is for
 # the volume's pages and the libraries.
 _SHARE = 0.75
-# Arrays of the fine image's size that one worker holds: its spectrum, that of the source, the image and half a copy.
+# Arrays of the larger image's size that one worker holds beside one for each slab: the source's spectrum and that of
+# its corrected phases, the filtered one and what it is transformed to.
 _IMAGES_A_WORKER = 4
 Slab = tuple[slice, Plan]
 
@@ -198,5 +199,6 @@ def _blocks_in_memory(plan: Plan, slabs: Sequence[Slab], resources: Resources) -
 
     a_block = plan.used.size * max(slab.rows.n_u for _, slab in slabs) * _kernels.ROWS_Y * 4
     an_image = 4 * max(math.prod(plan.source.fine_yx), math.prod(plan.source.padded_yx))
-    free = _SHARE * resources.memory_gib * 2**30 - resources.workers * _IMAGES_A_WORKER * an_image
+    a_worker = _IMAGES_A_WORKER * an_image + len(slabs) * 4 * math.prod(plan.source.plain_yx)
+    free = _SHARE * resources.memory_gib * 2**30 - resources.workers * a_worker
     return max(1, int(free / a_block))
