@@ -5,7 +5,7 @@ from tomoset.alignment.stage import align, methods_text
 from tomoset.alignment.track_bundle import TrackErrors, TrackSolution, solve_tracks
 from tomoset.alignment.track_model import Freedom, TrackParams
 
-STAGE_VERSION = "2"
+STAGE_VERSION = "3"
 
 __all__ = [
     "STAGE_VERSION",

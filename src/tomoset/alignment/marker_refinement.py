@@ -31,6 +31,7 @@ _MOST_RESIDUAL_ANGSTROM = (14.0, 6.0)
 _MOST_ERROR_ANGSTROM = 2.0
 _LEAST_ACCEPTED = 0.78
 _MOST_DEVIATIONS = 5.0  # from the slab's solution, in its own expected errors, which are optimistic up to two-fold
+_LEAST_MOST_ANGSTROM = 5.0  # so far always: motion, tilt errors and heights that the slab knows nothing of move it too
 _HELD_OUT = 5  # every fifth marker has no part in a trial
 _LEAST_HELD_OUT = 8
 _LAST_TRIAL = 4  # rounds that may let more unknowns free; the others let what is free settle
@@ -109,12 +110,13 @@ def refine_with_markers(
     error = half_set_error(views, before, positions_before, offsets, free)
     # A turn of the axis moves the shifts' u and v axes along with it: compared are the image shifts.
     moved = _difference_uv(views, start, model)
+    most = np.maximum(_MOST_DEVIATIONS * slab_error_uv_angstrom, _LEAST_MOST_ANGSTROM)
     proven = (
         step < _SETTLED_ANGSTROM
         and bool(np.all(error <= _MOST_ERROR_ANGSTROM))
         and bool(np.all(bundle.deviation_uv_angstrom <= _MOST_RESIDUAL_ANGSTROM))
         and bundle.accepted_fraction >= _LEAST_ACCEPTED
-        and bool(np.all(moved <= _MOST_DEVIATIONS * slab_error_uv_angstrom))
+        and bool(np.all(moved <= most))
     )
     return MarkerRefinement(
         model=model,
