@@ -11,7 +11,7 @@ from tomoset.errors import FormatError, InputMissingError
 from tomoset.formats.atomic import write_text_atomic
 from tomoset.model import Progress, SeriesTruth, Silent, TiltSeries
 from tomoset.report.landmarks import picked_landmarks, true_landmarks
-from tomoset.report.processing_plots import draw_alignment, draw_ctf, draw_motion
+from tomoset.report.processing_plots import draw_alignment, draw_ctf, draw_curation, draw_motion
 from tomoset.report.score_plots import draw_confusion, draw_precision_recall
 from tomoset.report.sections import draw_section
 from tomoset.workflow.label_files import load_labels
@@ -149,8 +149,9 @@ def _draw_series(
     truth: SeriesTruth | None,
     accuracy: ProcessingAccuracy | None,
 ) -> dict[str, str]:
-    names = {part: f"{series.run}_{part}.png" for part in ("motion", "ctf", "alignment")}
+    names = {part: f"{series.run}_{part}.png" for part in ("motion", "curation", "ctf", "alignment")}
     draw_motion(layout.report / names["motion"], series, truth)
+    draw_curation(layout.report / names["curation"], series)
     if all(tilt.ctf is None for tilt in series.tilts):
         del names["ctf"]
     else:

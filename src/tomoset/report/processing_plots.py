@@ -6,10 +6,11 @@ import numpy as np
 
 from tomoset.benchmark.processing import ProcessingAccuracy, true_defocus_at_centre_angstrom
 from tomoset.ctf import CtfParams, ctf_curve
+from tomoset.curation.intensity import intensity_law
 from tomoset.model import SeriesTruth, TiltSeries
 from tomoset.report.pictures import save_picture
 
-__all__ = ["draw_alignment", "draw_ctf", "draw_motion"]
+__all__ = ["draw_alignment", "draw_ctf", "draw_curation", "draw_motion"]
 
 
 def draw_motion(path: Path, series: TiltSeries, truth: SeriesTruth | None) -> None:
@@ -42,27 +43,72 @@ def draw_motion(path: Path, series: TiltSeries, truth: SeriesTruth | None) -> No
 
 
 def draw_ctf(path: Path, series: TiltSeries, params: CtfParams, truth: SeriesTruth | None) -> None:
-    """Spectrum and fit at the tilt nearest 0°, and the defocus of all tilts."""
+    """Spectrum and fit at the tilt nearest 0° that has an estimate, and the defocus of all tilts.
+
+    Raises
+    ------
+    ParameterError
+        If no tilt has an estimate.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    middle = int(np.argmin(np.abs(series.nominal_tilt_deg)))
+    tilt_deg = series.nominal_tilt_deg
+    missing = np.array([tilt.ctf is None for tilt in series.tilts])
+    middle = int(np.argmin(np.where(missing, np.inf, np.abs(tilt_deg))))
     curve = ctf_curve(series, middle, params)
     left.plot(curve.frequency_per_angstrom, curve.spectrum, label="spectrum, background removed")
     left.plot(curve.frequency_per_angstrom, curve.model, label="fit")
     estimate = series.tilts[middle].ctf
     if estimate is not None:
-        left.axvline(1 / estimate.resolution_angstrom, color="0.6", lw=0.8)
-        left.set_title(f"{series.tilts[middle].nominal_tilt_deg:g}°: {estimate.defocus_angstrom / 1e4:.3f} µm")
+        seen = f"rings seen to {estimate.resolution_angstrom:.1f} Å"
+        left.axvline(1 / estimate.resolution_angstrom, color="0.6", lw=0.8, label=seen)
+        left.set_title(f"{tilt_deg[middle]:g}°: {estimate.defocus_angstrom / 1e4:.3f} µm")
     left.set(xlabel="spatial frequency, 1/Å", ylabel="power")
     left.legend(fontsize=7)
-    defocus = [np.nan if tilt.ctf is None else tilt.ctf.defocus_angstrom / 1e4 for tilt in series.tilts]
-    right.plot(series.nominal_tilt_deg, defocus, "o", ms=4, label="estimate")
+    known = [(angle, tilt.ctf) for angle, tilt in zip(tilt_deg, series.tilts, strict=True) if tilt.ctf is not None]
+    right.errorbar(
+        [angle for angle, _ in known],
+        [ctf.defocus_angstrom / 1e4 for _, ctf in known],
+        [(ctf.defocus_error_angstrom or 0.0) / 1e4 for _, ctf in known],
+        fmt="o",
+        ms=4,
+        lw=0.8,
+        label="estimate, standard error",
+    )
     if truth is not None:
         at_centre = true_defocus_at_centre_angstrom(truth)
-        right.plot(series.nominal_tilt_deg, at_centre / 1e4, "k_", ms=8, label="truth")
-    right.set(xlabel="tilt, °", ylabel="defocus, µm", title="defocus of each tilt")
+        right.plot(tilt_deg, at_centre / 1e4, "k_", ms=8, label="truth", zorder=3)
+    hand = {1: "+1", -1: "−1"}.get(series.defocus_hand, "undetermined")
+    right.set(xlabel="tilt, °", ylabel="defocus, µm", title=f"defocus of each tilt, hand {hand}")
+    right.margins(y=0.2)
+    right.legend(fontsize=7)
+    save_picture(path, figure, dpi=110)
+
+
+def draw_curation(path: Path, series: TiltSeries) -> None:
+    """Counts of each tilt beside the law of the ice, masked area and CTF score; tilts that are not used are crossed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    tilt_deg, unused = series.nominal_tilt_deg, np.array([not tilt.use for tilt in series.tilts])
+    dose = np.array([tilt.dose_e_per_angstrom2 for tilt in series.tilts])
+    counts = np.array([tilt.mean_counts for tilt in series.tilts]) / np.where(dose > 0, dose, 1.0)
+    law = intensity_law(counts, tilt_deg)
+    followed = law.ratio > 0
+    left.plot(tilt_deg, counts, "o", ms=4, label="measured")
+    left.plot(tilt_deg[followed], (counts / np.maximum(law.ratio, 1e-9))[followed], "-", lw=1, label="law of the ice")
+    left.plot(tilt_deg[unused], counts[unused], "rx", ms=9, label=f"not used ({unused.sum()})")
+    left.set(xlabel="tilt, °", ylabel="electrons a pixel per e/Å²", title="intensity", ylim=(0, None))
+    left.legend(fontsize=7)
+    masked = np.array([np.nan if tilt.masked_fraction is None else tilt.masked_fraction for tilt in series.tilts])
+    score = np.array([np.nan if tilt.ctf is None else tilt.ctf.score for tilt in series.tilts])
+    for values, label in ((score, "CTF score"), (masked, "masked share")):
+        right.plot(tilt_deg, values, "o-", ms=3, label=label)
+        right.plot(tilt_deg[unused], values[unused], "rx", ms=9)
+    right.set(xlabel="tilt, °", title="CTF score and masked area", ylim=(min(0.0, np.nanmin([0.0, *score])), 1.02))
     right.legend(fontsize=7)
     save_picture(path, figure, dpi=110)
 
