@@ -37,7 +37,8 @@ def test_an_alignment_is_kept_with_its_hash(bring: Callable[..., tuple[int, str]
     write_tlt(folder / "TS1.tlt", imod.tilt_deg[[1, 2, 0]])
     code, out = bring("--alignments", folder)
     assert code == 0
-    assert "note: TS1: alignment: TS1.xf: rows are in the order of acquisition" in out
+    assert "note: TS1: alignment: rows are in the order of acquisition" in out
+    assert "shifts in .xf files are taken for pixels of 4 Å" in out
     kept = raw.parent / "project" / "Alignments" / "TS1"
     document = json.loads((kept / "source.json").read_text())
     assert document["file"] == "TS1.xf"

@@ -112,7 +112,10 @@ def check_alignment(path: Path, movies: MovieSet, source: AlignmentSource) -> tu
     height, width = movies.movies[0].frames_tyx.shape[1:]
     alignment = read_alignment(path, source.pixel_size_angstrom or pixel, (width, height), image_pixel_angstrom=pixel)
     check_field(alignment, (width * pixel, height * pixel), path.name)
-    return place(alignment, _rows_of_movies(movies), path.name).notes
+    notes = place(alignment, _rows_of_movies(movies), path.name).notes
+    if path.suffix in IN_PIXELS and source.pixel_size_angstrom is None and alignment.field_angstrom_xy is None:
+        notes += (f"shifts in {path.suffix} files are taken for pixels of {pixel:g} Å, the movies'",)
+    return notes
 
 
 def keep_alignment(

@@ -163,7 +163,7 @@ def _by_order(alignment: ForeignAlignment, rows: TiltRows, source: str) -> tuple
             "take the file of this series, or --invert-tilts if its angles have the other sign"
         )
     row_of = candidates[best]
-    return np.where(row_of < m, row_of, -1), f"{source}: {best}" if best else ""
+    return np.where(row_of < m, row_of, -1), best
 
 
 def _off_deg(theirs: NDArray[np.float64], ours: NDArray[np.float64], row_of: NDArray[np.intp]) -> float:
