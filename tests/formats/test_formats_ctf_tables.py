@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,11 +47,11 @@ def test_ctffind_comes_back_with_every_tilt(tmp_path):
     assert found.defocus_hand == 0
     assert found.estimates[1] is None
     first = found.estimates[0]
-    assert first.defocus_u_angstrom == pytest.approx(35123.456, abs=0.005)
-    assert first.defocus_v_angstrom == pytest.approx(34877.111, abs=0.005)
-    assert first.astigmatism_deg == pytest.approx(-62.1, abs=0.005)
-    assert first.score == pytest.approx(0.123456, abs=5e-7)
-    assert first.resolution_angstrom == pytest.approx(9.8765, abs=5e-5)
+    assert first.defocus_u_angstrom == pytest.approx(35123.456, abs=1e-6)
+    assert first.defocus_v_angstrom == pytest.approx(34877.111, abs=1e-6)
+    assert first.astigmatism_deg == pytest.approx(-62.1, abs=1e-6)
+    assert first.score == pytest.approx(0.123456, abs=1e-6)
+    assert first.resolution_angstrom == pytest.approx(9.8765, abs=1e-6)
 
 
 def test_ctffind_text_is_laid_out_as_its_readers_expect(tmp_path):
@@ -84,27 +85,44 @@ def test_ctffind_refuses_what_is_no_table(tmp_path, text, expected):
         read_ctffind(tmp_path / "absent.txt")
 
 
-def test_real_tables_of_ctffind_and_aretomo(shared_data):
+def row(one):
+    return (
+        one.defocus_u_angstrom,
+        one.defocus_v_angstrom,
+        one.astigmatism_deg,
+        one.score,
+        one.resolution_angstrom,
+    )
+
+
+def test_real_tables_of_ctffind_and_aretomo(shared_data, tmp_path):
     real = read_ctffind(shared_data / "mdoc" / "cryocat_TS_017" / "017_ctffind4.txt")
     assert len(real.estimates) == 60  # the file says 41 and holds 60
     first = real.estimates[0]
     assert (first.defocus_u_angstrom, first.defocus_v_angstrom) == (14477.870117, 13500.001953)
     assert (first.astigmatism_deg, first.resolution_angstrom) == (75.000012, 12.144508)
+    columns = np.loadtxt(shared_data / "mdoc" / "cryocat_TS_017" / "017_ctffind4.txt")
+    np.testing.assert_allclose([row(one) for one in real.estimates], columns[:, [1, 2, 3, 5, 6]], atol=1e-9)
+    # Written by us, every number of CTFFIND's own file comes back where it stood.
+    ours = np.loadtxt(ctffind(tmp_path / "a.txt", tuple(tilt(i, one) for i, one in enumerate(real.estimates))))
+    np.testing.assert_allclose(ours, columns, atol=1e-6)
     aretomo = read_ctffind(shared_data / "imod" / "cryoet-alignment" / "test_CTF.txt")
-    assert aretomo.estimates[0].defocus_u_angstrom == 25951.41
-    assert aretomo.estimates[0].score == -0.0105
+    columns = np.loadtxt(shared_data / "imod" / "cryoet-alignment" / "test_CTF.txt")
+    found = np.array([row(one) for one in aretomo.estimates])
+    np.testing.assert_allclose(found[:, [0, 1, 3, 4]], columns[:, [1, 2, 5, 6]], atol=1e-9)
+    np.testing.assert_allclose(np.exp(2j * np.deg2rad(found[:, 2] - columns[:, 3])), 1, atol=1e-9)
 
 
 def test_imod_3_comes_back_in_nanometres(tmp_path):
     path = write_imod_defocus(tmp_path / "a.defocus", TILTS, [-3.0, 0.0, 3.0])
     lines = path.read_text().splitlines()
     assert lines[0].split() == ["1", "0", "0.0", "0.0", "0.0", "3"]
-    assert lines[1].split() == ["1", "1", "-3.00", "-3.00", "3512.35", "3487.71", "-62.10"]
+    assert lines[1].split() == ["1", "1", "-3.00", "-3.00", "3512.3456", "3487.7111", "-62.1000"]
     assert lines[2].split()[:2] == ["3", "3"]  # view 2 has no estimate, so it has no line
     first, last = read_imod_defocus(path)
     assert (first.first_view, last.first_view) == (0, 2)
-    assert first.defocus_u_angstrom == pytest.approx(35123.456, abs=0.05)
-    assert first.estimate().defocus_v_angstrom == pytest.approx(34877.111, abs=0.05)
+    assert first.defocus_u_angstrom == pytest.approx(35123.456, abs=1e-3)
+    assert first.estimate().defocus_v_angstrom == pytest.approx(34877.111, abs=1e-3)
     assert first.astigmatism_deg == pytest.approx(-62.1)
 
 
@@ -133,7 +151,7 @@ def test_any_estimate_survives_both_files(tmp_path_factory, u, difference, angle
     rows = (tilt(0, estimate(u, u - difference, angle)),)
     imod = read_imod_defocus(write_imod_defocus(folder / "a.defocus", rows, [tilt_deg]))[0]
     table = read_ctffind(ctffind(folder / "a.txt", rows)).estimates[0]
-    for found, tolerance in ((imod, 0.051), (table, 0.0051)):
+    for found, tolerance in ((imod, 1e-3), (table, 1e-3)):
         assert found.defocus_u_angstrom == pytest.approx(u, abs=tolerance)
         assert found.defocus_v_angstrom == pytest.approx(u - difference, abs=tolerance)
         if difference > 1:
@@ -178,8 +196,21 @@ def test_imod_files_that_are_none_are_refused(tmp_path):
         write_imod_defocus(path, TILTS, [0.0])
 
 
-def test_real_defocus_files_of_ctfplotter(shared_data):
-    real = read_imod_defocus(shared_data / "imod" / "empiar10064_tomo1" / "mixedCTEM_tomo1.defocus")
+def test_real_defocus_files_of_ctfplotter(shared_data, tmp_path):
+    path = shared_data / "imod" / "empiar10064_tomo1" / "mixedCTEM_tomo1.defocus"
+    real = read_imod_defocus(path)
+    rows = [tilt(i, entry.estimate()) for i, entry in enumerate(real)]
+    angles = [entry.low_tilt_deg for entry in real]
+    ours = write_imod_defocus(tmp_path / "a.defocus", rows, angles, version=2)
+    assert [line.split() for line in ours.read_text().splitlines()] == [
+        line.split() for line in path.read_text().splitlines() if line.strip()
+    ]
+    again = read_imod_defocus(write_imod_defocus(tmp_path / "b.defocus", rows, angles))
+    np.testing.assert_allclose(
+        [(e.low_tilt_deg, e.defocus_u_angstrom, e.defocus_v_angstrom) for e in again],
+        [(e.low_tilt_deg, e.defocus_u_angstrom, e.defocus_v_angstrom) for e in real],
+        atol=1e-3,
+    )
     assert (real[0].first_view, real[0].low_tilt_deg, real[0].defocus_u_angstrom) == (0, -60.08, 23170.0)
     assert [entry.first_view for entry in real] == list(range(len(real)))
     folder = shared_data / "relion" / "pytom_match_pick"

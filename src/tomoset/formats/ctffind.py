@@ -6,8 +6,7 @@ AreTomo 3 may add the sign of the defocus gradient, ``dfHand``. Images with rows
 angles of this package.
 
 Every tilt has a line: readers count lines. CTFFIND has no way to say that there is no estimate, so such tilts get
-zeros and a spacing of 0, and lines of zeros are read as None. Rounding: 0.005 Å, 0.005°, 5e-7 of the score and 5e-5 Å
-of the spacing.
+zeros and a spacing of 0, and lines of zeros are read as None. Six decimals, as CTFFIND writes.
 """
 
 import os
@@ -95,10 +94,10 @@ def write_ctffind(
 
 def _numbers(estimate: CtfEstimate | None) -> str:
     if estimate is None:
-        return "0.00 0.00 0.00 0.000000 0.000000 0.0000"
+        return " ".join(["0.000000"] * (_N_COLUMNS - 1))
     return (
-        f"{estimate.defocus_u_angstrom:.2f} {estimate.defocus_v_angstrom:.2f} {estimate.astigmatism_deg:.2f} "
-        f"0.000000 {estimate.score:.6f} {estimate.resolution_angstrom:.4f}"
+        f"{estimate.defocus_u_angstrom:.6f} {estimate.defocus_v_angstrom:.6f} {estimate.astigmatism_deg:.6f} "
+        f"0.000000 {estimate.score:.6f} {estimate.resolution_angstrom:.6f}"
     )
 
 

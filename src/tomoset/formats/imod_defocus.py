@@ -8,8 +8,8 @@ a cut-on frequency (1/nm) follows. The angle is that of the *first* defocus of t
 one first, AreTomo 3 the smaller one first with the angle of the larger: such files say nothing of it, and are read as
 IMOD reads them. Layout: IMOD's ``ctfplotter`` and ``ctfphaseflip`` man pages and its ``ctfutils``.
 
-A view without an estimate has no line, as in IMOD, which then takes the nearest views' values. Rounding: 0.05 Å of
-version 3 and 5 Å of version 2 (whole nm), 0.005°.
+A view without an estimate has no line, as in IMOD, which then takes the nearest views' values. Rounding: 5e-4 Å
+and 5e-5° of version 3, 5 Å of version 2 (whole nm); 0.005° of the tilt, as IMOD's own.
 """
 
 import os
@@ -101,7 +101,7 @@ def write_imod_defocus(
         place = f"{view:d}\t{view:d}\t{angle:.2f}\t{angle:.2f}"
         if version == _FLAGGED_VERSION:
             u, v = (d / _ANGSTROM_PER_NM for d in (tilt.ctf.defocus_u_angstrom, tilt.ctf.defocus_v_angstrom))
-            lines.append(f"{place}\t{u:.2f}\t{v:.2f}\t{_within_90(tilt.ctf.astigmatism_deg):.2f}")
+            lines.append(f"{place}\t{u:.4f}\t{v:.4f}\t{_within_90(tilt.ctf.astigmatism_deg):.4f}")
         else:
             lines.append(f"{place}\t{tilt.ctf.defocus_angstrom / _ANGSTROM_PER_NM:6.0f}")
     if not lines:
