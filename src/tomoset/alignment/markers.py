@@ -140,11 +140,10 @@ def back_projected(
 
 
 def _inside(views: Views, model: MarkerModel, uv_angstrom: Floats) -> NDArray[np.bool_]:
-    """Whether a point lies in the image with half a box to spare: (p, n)."""
+    """Whether views show places, with half a box to spare at the image's edge: (p, n)."""
     _, ny, nx = views.images_nyx.shape
-    xy = np.abs(xy_from_uv(uv_angstrom, model.axis_deg)) / views.pixel_size_angstrom
-    margin = 0.5 * _BOX_ANGSTROM / views.pixel_size_angstrom
-    return (xy[..., 0] < nx / 2 - margin) & (xy[..., 1] < ny / 2 - margin)
+    places = xy_from_uv(uv_angstrom, model.axis_deg) / views.pixel_size_angstrom + np.array([nx / 2, ny / 2])
+    return views.shows(places, 0.5 * _BOX_ANGSTROM / views.pixel_size_angstrom)
 
 
 def measure_offsets(

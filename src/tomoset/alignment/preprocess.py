@@ -14,6 +14,8 @@ __all__ = ["Views", "crop_to_bin", "edge_taper", "prepare_views", "radial_power"
 Floats = NDArray[np.float64]
 Images = NDArray[np.float32]
 
+_MASK_EDGE_ANGSTROM = 60.0
+_LEAST_CLEAR = 0.1  # of an image
 _TAPER = 0.05  # of each edge, in the camera frame: no hard edge may reach a Fourier transform
 
 
@@ -41,6 +43,8 @@ class Views:
         Power of the shot noise in the same units: 1 / counts per binned pixel.
     dose_e_per_angstrom2 : (n,) array of float64
         What the specimen had received at the middle of each exposure.
+    masks_nyx : (n, my, mx) array of bool or None
+        True where a view does not show the specimen, over the same field; the images are 0 there.
     """
 
     rows: NDArray[np.intp]
@@ -52,6 +56,7 @@ class Views:
     power_nk: Floats
     shot_noise_n: Floats
     dose_e_per_angstrom2: Floats
+    masks_nyx: NDArray[np.bool_] | None = None
 
     @property
     def n(self) -> int:
@@ -67,6 +72,16 @@ class Views:
     def tan(self) -> Floats:
         """Tangents of the tilt angles."""
         return np.tan(np.deg2rad(self.tilt_deg))
+
+    def shows(self, places_pn2: Floats, margin: float) -> NDArray[np.bool_]:
+        """Whether views show places (p, n, 2) unmasked and ``margin`` inside; (x, y) in pixels from the corner."""
+        ny, nx = self.images_nyx.shape[1:]
+        inside = np.all((places_pn2 > margin) & (places_pn2 < np.array([nx, ny]) - margin), axis=-1)
+        if self.masks_nyx is None:
+            return np.asarray(inside)
+        my, mx = self.masks_nyx.shape[1:]
+        column, row = (np.clip(places_pn2 * [mx / nx, my / ny], 0, [mx - 1, my - 1]).astype(np.intp))[..., :2].T
+        return np.asarray(inside & ~self.masks_nyx[np.arange(self.n)[:, None], row, column].T)
 
     def outward(self) -> list[tuple[int, int]]:
         """Pairs (view, its aligned neighbour towards 0°) in the order in which they are joined."""
@@ -137,12 +152,19 @@ def prepare_views(series: TiltSeries, pixel_size_angstrom: float, progress: Prog
     rows = series.used[np.argsort(series.nominal_tilt_deg[series.used], kind="stable")]
     factor = max(1, round(pixel_size_angstrom / series.pixel_size_angstrom))
     pixel = series.pixel_size_angstrom * factor
+    masks = None if series.masks_nyx is None or not series.masks_nyx[rows].any() else series.masks_nyx[rows]
     images, powers, means = [], [], []
     ring_yx, rings = np.zeros((0, 0), dtype=np.intp), np.zeros(0)
     window = np.zeros((0, 0), dtype=np.float32)
     for done, row in enumerate(rows):
         image = crop_to_bin(series.images_nyx.read((int(row),)), factor)
-        mean = float(image.mean(dtype=np.float64))
+        clear = None if masks is None else _clear_of(masks[done], image.shape, pixel)
+        if clear is not None and float(clear.mean()) < _LEAST_CLEAR:
+            raise AlignmentError(
+                f"{series.run}: tilt {series.tilts[row].name} shows the specimen on {clear.mean():.0%} of its image; "
+                f"expected at least {_LEAST_CLEAR:.0%} outside the masks; mark the tilt as unused"
+            )
+        mean = float(np.average(image, weights=clear))
         if not mean > 0:
             raise AlignmentError(
                 f"{series.run}: tilt {series.tilts[row].name} has a mean of {mean:g} counts; expected counted "
@@ -151,8 +173,9 @@ def prepare_views(series: TiltSeries, pixel_size_angstrom: float, progress: Prog
         if done == 0:
             window = edge_taper(image.shape, _TAPER)
             ring_yx, rings = _rings(image.shape, pixel)
-        spectrum = fft.rfft2((image / mean - 1.0) * window)
-        power = radial_power(np.abs(spectrum) ** 2 / np.square(window, dtype=np.float64).sum(), ring_yx, rings.size)
+        taper = window if clear is None else window * clear
+        spectrum = fft.rfft2((image / mean - 1.0) * taper)
+        power = radial_power(np.abs(spectrum) ** 2 / np.square(taper, dtype=np.float64).sum(), ring_yx, rings.size)
         whitened = spectrum / np.sqrt(np.maximum(power, 1e-12))[np.minimum(ring_yx, rings.size - 1)]
         whitened[0, 0] = 0
         images.append(fft.irfft2(whitened.astype(np.complex64), s=image.shape).astype(np.float32))
@@ -170,7 +193,18 @@ def prepare_views(series: TiltSeries, pixel_size_angstrom: float, progress: Prog
         # Cropping keeps the mean, so a binned pixel's mean is that of one fine pixel: it holds factor² as many counts.
         shot_noise_n=1.0 / (np.array(means) * factor**2),
         dose_e_per_angstrom2=series.dose_middle_e_per_angstrom2[rows],
+        masks_nyx=masks,
     )
+
+
+def _clear_of(mask_yx: NDArray[np.bool_], shape_yx: tuple[int, ...], pixel_size_angstrom: float) -> Images:
+    """Weight (ny, nx) that is 0 on a mask over the same field and rises to 1 softly beside it."""
+    from scipy import ndimage
+
+    row, column = ((np.arange(n) + 0.5) * m // n for n, m in zip(shape_yx, mask_yx.shape, strict=True))
+    fine = mask_yx[np.ix_(row.astype(np.intp), column.astype(np.intp))].astype(np.float32)
+    soft = ndimage.gaussian_filter(fine, _MASK_EDGE_ANGSTROM / pixel_size_angstrom, mode="nearest")
+    return np.asarray(np.clip(1.0 - 2.0 * soft, 0.0, 1.0), dtype=np.float32)
 
 
 def _rings(shape_yx: tuple[int, ...], pixel_size_angstrom: float) -> tuple[NDArray[np.intp], Floats]:

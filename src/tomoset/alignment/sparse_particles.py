@@ -217,8 +217,7 @@ def _measure(
     pixel = views.pixel_size_angstrom
     uv = model.predicted_uv(particles.positions_angstrom_xyz)
     places = xy_from_uv(uv, model.axis_deg) / pixel + [nx // 2, ny // 2]
-    margin = reach_angstrom / pixel + 3
-    inside = np.all((places > margin) & (places < np.array([nx, ny]) - 1 - margin), axis=-1)
+    inside = views.shows(places, reach_angstrom / pixel + 4)
     steps = max(2, round(2 * reach_angstrom / pixel))
     fine = reach_angstrom / steps
     ticks = np.arange(-steps, steps + 1) * fine
