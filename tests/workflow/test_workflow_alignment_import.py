@@ -87,6 +87,11 @@ def test_the_portal_may_say_nothing_of_the_last_sections() -> None:
     placed = place(short, rows(), "a.json")
     assert placed.use.tolist() == [True] * 5 + [False] * 2
     assert placed.reasons[6] == "has no row in a.json"
+    # Nor need the angles of sections without an entry be those of the series.
+    unknown = foreign(np.arange(N), use=np.arange(N) > 1)
+    off = np.where(np.arange(N) > 1, 0.0, 9.0)
+    unknown = replace(unknown, geometry=replace(unknown.geometry, y_tilt_deg=unknown.geometry.y_tilt_deg + off))
+    assert place(unknown, rows(), "a.json").use.tolist() == [False] * 2 + [True] * 5
 
 
 def test_another_pixel_size_is_noticed() -> None:

@@ -153,7 +153,8 @@ def _by_order(alignment: ForeignAlignment, rows: TiltRows, source: str) -> tuple
         "rows are in the order of acquisition": rows.acquisition_order.argsort(kind="stable").argsort(kind="stable"),
         "rows go from high to low tilt": every[::-1],
     }
-    off = {said: _off_deg(theirs, ours, row_of) for said, row_of in candidates.items()}
+    # Rows that are not used may hold any angle: the portal says nothing of them.
+    off = {said: _off_deg(theirs, ours, row_of, alignment.use) for said, row_of in candidates.items()}
     best = min(off, key=lambda said: off[said])
     step = float(np.median(np.diff(np.sort(ours)))) if n > 1 else 0.0
     if off[best] > max(_TILT_TOLERANCE_DEG, step / 2):
@@ -166,11 +167,13 @@ def _by_order(alignment: ForeignAlignment, rows: TiltRows, source: str) -> tuple
     return np.where(row_of < m, row_of, -1), best
 
 
-def _off_deg(theirs: NDArray[np.float64], ours: NDArray[np.float64], row_of: NDArray[np.intp]) -> float:
-    """Largest difference of tilts in an order of rows, beside a tilt offset common to all."""
-    there = row_of < theirs.size
+def _off_deg(
+    theirs: NDArray[np.float64], ours: NDArray[np.float64], row_of: NDArray[np.intp], used: NDArray[np.bool_]
+) -> float:
+    """Largest difference of used tilts in an order of rows, beside a tilt offset common to all."""
+    there = (row_of < theirs.size) & used[np.minimum(row_of, theirs.size - 1)]
     difference = theirs[row_of[there]] - ours[there]
-    return float(np.abs(difference - np.median(difference)).max())
+    return float(np.abs(difference - np.median(difference)).max(initial=0.0)) if there.any() else 0.0
 
 
 def _own_rows(geometry: TiltGeometry, use: NDArray[np.bool_], nominal_deg: NDArray[np.float64]) -> TiltGeometry:
