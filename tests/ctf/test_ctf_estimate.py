@@ -136,6 +136,8 @@ def test_astigmatism_is_measured_where_it_is_and_not_invented(positive):
         assert tilt.ctf.defocus_u_angstrom - tilt.ctf.defocus_v_angstrom == pytest.approx(1000, abs=200)
         assert tilt.ctf.astigmatism_deg == pytest.approx(30, abs=8)
         assert tilt.ctf.defocus_angstrom == pytest.approx(true, rel=0.01)
+    little = estimate(astigmatic, CtfParams(max_astigmatism_angstrom=400.0))
+    assert little.diagnostics["ctf.astigmatism_angstrom"] == pytest.approx(400, abs=1)
     none = estimate(astigmatic, CtfParams(max_astigmatism_angstrom=0.0))
     assert all(t.ctf.defocus_u_angstrom == t.ctf.defocus_v_angstrom for t in none.tilts)
 
@@ -154,6 +156,15 @@ def test_a_dark_tilt_keeps_its_row_and_harms_nobody():
     assert found.diagnostics["ctf.empty_images"] == 1
     with pytest.raises(ParameterError, match="no CTF estimate"):
         ctf_curve(found, 1, CtfParams())
+
+
+@pytest.mark.parametrize("tilts", [[0.0], [40.0], [-3.0, 3.0]])
+def test_one_or_two_tilts_are_enough_for_their_defocus_but_not_for_a_sure_hand(tilts):
+    series, defocus = sheet(seed=11, tilts=np.array(tilts))
+    found = estimate(series)
+    np.testing.assert_allclose(found_defocus(found), defocus, rtol=0.01)
+    assert found.defocus_hand in {0, 1}
+    assert all(tilt.ctf.defocus_error_angstrom > 0 for tilt in found.tilts)
 
 
 def test_a_series_of_empty_images_does_not_fail():

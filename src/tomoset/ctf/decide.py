@@ -113,7 +113,12 @@ def decide(
     lens = params.max_astigmatism_angstrom > 0
     fits = {}
     for hand in _HANDS:
-        shared = Shared(np.zeros(4), np.array([hand != 0, hand != 0, lens, lens]), params.thickness_angstrom or 0.0)
+        shared = Shared(
+            np.zeros(4),
+            np.array([hand != 0, hand != 0, lens, lens]),
+            params.thickness_angstrom or 0.0,
+            params.max_astigmatism_angstrom,
+        )
         start = found.defocus_angstrom[hand]
         priors = Priors.about(start, _LOOSE_SD_ANGSTROM, lens=lens)
         fits[hand] = fit_series(tilts, geometry, hand, (start_states(tilts, start), shared), priors, run=run, sweeps=8)

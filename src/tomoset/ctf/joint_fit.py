@@ -51,11 +51,14 @@ class Shared:
         Which of them are fitted.
     depth_angstrom : float
         Thickness of the slab, as given; 0 for none.
+    largest_astigmatism_angstrom : float
+        ``U − V`` that is not exceeded.
     """
 
     values: Floats
     free: NDArray[np.bool_]
     depth_angstrom: float = 0.0
+    largest_astigmatism_angstrom: float = np.inf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -299,6 +302,9 @@ def _limited(shared: Shared, change: Floats) -> Shared:
     longest = np.array([5.0, 5.0, 400.0, 400.0])
     values = shared.values + np.clip(change, -longest, longest)
     values[:2] = np.clip(values[:2], -_LARGEST_ANGLE_DEG, _LARGEST_ANGLE_DEG)
+    astigmatism = 2 * float(np.hypot(*values[2:4]))
+    if astigmatism > shared.largest_astigmatism_angstrom:
+        values[2:4] *= shared.largest_astigmatism_angstrom / astigmatism
     return replace(shared, values=np.where(shared.free, values, shared.values))
 
 
