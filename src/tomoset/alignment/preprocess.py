@@ -204,7 +204,7 @@ def _clear_of(mask_yx: NDArray[np.bool_], shape_yx: tuple[int, ...], pixel_size_
     row, column = ((np.arange(n) + 0.5) * m // n for n, m in zip(shape_yx, mask_yx.shape, strict=True))
     fine = mask_yx[np.ix_(row.astype(np.intp), column.astype(np.intp))].astype(np.float32)
     soft = ndimage.gaussian_filter(fine, _MASK_EDGE_ANGSTROM / pixel_size_angstrom, mode="nearest")
-    return np.asarray(np.clip(1.0 - 2.0 * soft, 0.0, 1.0), dtype=np.float32)
+    return np.asarray(np.clip(1.0 - 2.0 * soft, 0.0, 1.0) * (1.0 - fine), dtype=np.float32)
 
 
 def _rings(shape_yx: tuple[int, ...], pixel_size_angstrom: float) -> tuple[NDArray[np.intp], Floats]:
