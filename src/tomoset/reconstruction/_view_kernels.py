@@ -131,32 +131,48 @@ def filter_spectrum(  # noqa: PLR0913, PLR0917
             filtered[row, column] = spectrum[source, column] * weights[column]
 
 
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def _places(
+    line: Doubles, first: int, count: int, wide: int, field_yx: Doubles, positions: int, places: NDArray[np.uint32]
+) -> None:
+    """First sample read, and rows of the table along y and x (3, count), of samples of one row from ``first``."""
+    nowhere, here = np.uint32(positions), np.float64(first)
+    y_0, y_1, y_2, x_0, x_1, x_2 = line[0], line[1], line[2], line[3], line[4], line[5]
+    least_y, most_y, least_x, most_x = field_yx[0], field_yx[1], field_yx[2], field_yx[3]
+    for i in range(np.uint64(count)):
+        at = here + np.float64(i)
+        y = y_0 + at * (y_1 + at * y_2)
+        x = x_0 + at * (x_1 + at * x_2)
+        inside = (y >= least_y) & (y <= most_y) & (x >= least_x) & (x <= most_x)
+        y, x = (y, x) if inside else (1.0, 1.0)
+        low_y, low_x = np.int32(y), np.int32(x)
+        of_y, of_x = np.int32((y - low_y) * positions), np.int32((x - low_x) * positions)
+        places[0, i] = np.uint32((low_y - 1) * np.int32(wide) + low_x - 1)
+        places[1, i] = np.uint32(of_y) if inside else nowhere
+        places[2, i] = np.uint32(of_x)
+
+
 @njit(nogil=True, cache=True)
 def resample_aligned(
     image: Floats, rows: Floats, lines: Doubles, first_v: int, n_v: int, field_yx: Doubles, table: Floats
 ) -> None:
-    """Carry an image into the frame of the tilt axis: ``rows`` (y blocks, u rows, y), zeros before.
+    """Carry an image into the frame of the tilt axis: ``rows`` (y blocks, u rows, y), as far as ``n_v`` samples reach.
 
     ``lines`` (u rows, 2, 3) holds for each row the pixel (y, then x) of its samples: a quadratic polynomial of the
     sample's number along v, which begins at ``first_v``. Samples outside ``field_yx`` (first y, last y, first x,
-    last x; at least one pixel from the first and two from the last of the image) stay zero. ``table`` (fractions, 4)
-    holds the weights of the samples around a position.
+    last x; at least one pixel from the first and two from the last of the image) are zero. ``table`` (fractions, 4)
+    holds the weights of the samples around a position, and in its last row those of no sample.
     """
-    width, positions = rows.shape[2], float(table.shape[0])
+    width, positions = rows.shape[2], table.shape[0] - 1
     flat, weights = image.reshape(-1), table.reshape(-1)
     wide, four = np.uint64(image.shape[1]), np.uint64(4)
+    places = np.empty((3, width), np.uint32)
     for block in range(-(-n_v // width)):
         before = block * width
+        count = min(width, n_v - before)
         for u in range(rows.shape[1]):
-            y_0, y_1, y_2 = lines[u, 0, 0], lines[u, 0, 1], lines[u, 0, 2]
-            x_0, x_1, x_2 = lines[u, 1, 0], lines[u, 1, 1], lines[u, 1, 2]
-            for i in range(min(width, n_v - before)):
-                at = float(first_v + before + i)
-                y = y_0 + at * (y_1 + at * y_2)
-                x = x_0 + at * (x_1 + at * x_2)
-                if y < field_yx[0] or y > field_yx[1] or x < field_yx[2] or x > field_yx[3]:
-                    continue
-                low_y, low_x = np.uint64(y), np.uint64(x)
-                place = (low_y - np.uint64(1)) * wide + low_x - np.uint64(1)
-                of_y, of_x = np.uint64((y - low_y) * positions), np.uint64((x - low_x) * positions)
-                rows[block, u, i] = four_by_four(flat, place, wide, weights, four * of_y, four * of_x)
+            _places(lines[u].reshape(-1), first_v + before, count, image.shape[1], field_yx, positions, places)
+            of_row = rows[block, u]
+            for i in range(np.uint64(count)):
+                of_y, of_x = np.uint64(places[1, i]), np.uint64(places[2, i])
+                of_row[i] = four_by_four(flat, np.uint64(places[0, i]), wide, weights, four * of_y, four * of_x)

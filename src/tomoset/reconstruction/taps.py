@@ -17,11 +17,16 @@ _SHARPNESS = 7.0
 
 @cache
 def tap_table() -> NDArray[np.float32]:
-    """Weights (POSITIONS, 4) of the samples −1, 0, 1 and 2 from the one below, for the middles of as many fractions."""
+    """Weights (POSITIONS + 1, 4) of the samples −1, 0, 1 and 2 from the one below, for the middles of the fractions.
+
+    The last row holds zeros, for positions without a sample.
+    """
     fraction = (np.arange(POSITIONS) + 0.5) / POSITIONS
     away = np.arange(-1, 3)[None, :] - fraction[:, None]
     window = np.i0(_SHARPNESS * np.sqrt(1 - (2 * away / _TAPS) ** 2))
-    return np.ascontiguousarray(window * (_SHARPNESS / (_TAPS * np.sinh(_SHARPNESS))), dtype=np.float32)
+    table = np.zeros((POSITIONS + 1, _TAPS), np.float32)
+    table[:-1] = window * (_SHARPNESS / (_TAPS * np.sinh(_SHARPNESS)))
+    return table
 
 
 def tap_transfer(cycles_per_sample: NDArray[np.float64]) -> NDArray[np.float64]:
