@@ -25,8 +25,8 @@ __all__ = ["BLOCKS_A_JOB", "Iterations", "iterate_blocks", "iterate_views", "lon
 
 Floats = NDArray[np.float32]
 
-# Blocks of one job: tables of rows and weights serve them all (with half as many blocks they take an eighth of the time),
-# and each takes a slab of the volume.
+# Blocks of one job: tables of rows and weights serve them all (an eighth of the time if there were half as many), and
+# each takes a slab of the volume.
 BLOCKS_A_JOB = 8
 
 
