@@ -35,7 +35,20 @@ from tomoset.reconstruction import (
     reconstruct,
 )
 from tomoset.reconstruction._kernels import ROWS_Y, sum_entries
-from tomoset.reconstruction.back_projection import back_project_blocks, frame_around, pack_views, say_nothing
+from tomoset.reconstruction._view_kernels import resample_aligned
+from tomoset.reconstruction.back_projection import (
+    back_project_blocks,
+    blocks_of,
+    frame_around,
+    pack_views,
+    say_nothing,
+    zero_rows,
+)
+from tomoset.reconstruction.focus import corrected_spectra
+from tomoset.reconstruction.image_spectra import padded_spectrum
+from tomoset.reconstruction.plan import make_plan
+from tomoset.reconstruction.taps import tap_table
+from tomoset.reconstruction.views import contrast_of_counts, fine_image, make_filters, sample_lines
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
 
@@ -160,11 +173,22 @@ def measure_files(n: int, nz: int, judged: bool) -> None:
             write_volume(target, volume, 8.3)
 
         seconds, _ = least(work)
+        bare, _ = least(lambda: bare_files(stack, Path(folder) / "bare", (nz, n, n)))
     name = f"aligned stack to volume, files included, 41x{n}x{n} to {nz}x{n}x{n}"
     report(name, seconds, "CPU s", 1.5 if judged else None)
+    report(f"{name}: of this, reading and writing the same bytes with numpy alone", bare, "CPU s")
     if judged:
         report("IMOD tilt, the same, quoted from another machine", IMOD_TILT_SECONDS, "CPU s")
         report(f"{name}, times quicker than IMOD tilt as quoted", IMOD_TILT_SECONDS / seconds, "x", 3.0, at_least=True)
+
+
+def bare_files(stack: Path, target: Path, shape: tuple[int, int, int]) -> None:
+    """What no program can do without: the stack's bytes read, the volume's memory touched and its bytes written."""
+    np.fromfile(stack, np.uint8)
+    volume = np.empty(shape, np.float32)
+    volume[:] = 1
+    volume.tofile(target)
+    target.unlink()
 
 
 def demo_series(n_tilts: int, shape_yx: tuple[int, int]) -> TiltSeries:
@@ -202,23 +226,70 @@ def demo_series(n_tilts: int, shape_yx: tuple[int, int]) -> TiltSeries:
 def measure_series(quick: bool) -> None:
     """The verb on unaligned images: filter, dose, phase flip in strips, interpolation, back-projection."""
     params = ReconstructionParams()
-
-    def work(series: TiltSeries, params: ReconstructionParams) -> Floats:
-        return reconstruct(series, params, resources=Resources(), progress=Silent()).volume_zyx.read()
-
-    work(demo_series(5, (64, 64)), params)  # compile
+    reconstruct(demo_series(5, (256, 256)), params, resources=Resources(), progress=Silent())  # compile
     series = demo_series(9, (384, 432)) if quick else demo_series(31, (768, 864))
-    seconds, volume = least(lambda: work(series, params))
-    shape = "x".join(str(n) for n in volume.shape)
-    report(f"tomogram of {len(series.tilts)} tilts, {shape} voxels, end to end", seconds, "CPU s", 3.0)
+    measure_verb(f"tomogram of {len(series.tilts)} tilts, voxels of two pixels", series, params, None if quick else 3.0)
+    fine = replace(params, voxel_size_angstrom=5.0, thickness_angstrom=1280.0)
+    series, name = demo_series(41, (1024, 1024)), "tomogram of 41 tilts, voxels as fine as pixels"
     if quick:
-        return
-    plain = replace(
-        params, voxel_size_angstrom=5.0, thickness_angstrom=1280.0, ctf_correction="none", dose_weighting=False
+        series, name = demo_series(9, (256, 256)), "tomogram of 9 tilts, voxels as fine as pixels"
+    plain = replace(fine, ctf_correction="none", dose_weighting=False)
+    measure_verb(f"{name}, neither CTF nor dose", series, plain, None if quick else 4.0)
+    measure_verb(f"{name}, phases flipped and dose-weighted", series, fine, None if quick else 4.0)
+    measure_parts(name, series, fine)
+
+
+def measure_verb(name: str, series: TiltSeries, params: ReconstructionParams, bar: float | None) -> None:
+    """End to end into memory that was used before; what the first touch of so much costs is for information."""
+    shape = make_plan(series, params).grid.shape_zyx
+    start = time.process_time()
+    volume = np.zeros(shape, np.float32)
+    volume[:] = 1
+    touched = time.process_time() - start
+    resources = Resources(allocate=lambda *_: volume)
+    seconds, _ = least(lambda: reconstruct(series, params, resources=resources, progress=Silent()))
+    size = "x".join(str(n) for n in shape)
+    report(f"{name}, {size}, end to end", seconds, "CPU s", bar)
+    report(f"{name}, {size}, first touch of the volume's memory, not included", touched, "CPU s")
+
+
+def measure_parts(name: str, series: TiltSeries, params: ReconstructionParams) -> None:
+    """What each step of the verb costs, summed over all views."""
+    plan = make_plan(series, params)
+    filters = make_filters(series, params, plan)
+    rows = zero_rows(blocks_of(plan.rows.n_v), plan.used.size, plan.rows.n_u)
+    rows[:] = 0
+    spent = dict.fromkeys(("contrast", "forward transforms", "phases by place", "filter", "resampling"), 0.0)
+
+    def timed(part: str, work: Callable[[], Result]) -> Result:
+        seconds, result = least(work, 2)
+        spent[part] += seconds
+        return result
+
+    for i, row in enumerate(plan.used):
+        counts = np.asarray(series.images_nyx.read((int(row),)))
+        image = timed("contrast", lambda counts=counts: contrast_of_counts(counts, "view"))
+        spectrum = timed("forward transforms", lambda image=image: padded_spectrum(image, plan.source))
+        (corrected,) = timed(
+            "phases by place",
+            lambda i=i, s=spectrum: list(corrected_spectra(s, [plan], i, filters.levels[i], filters.optics[i])),
+        )
+        fine = timed("filter", lambda i=i, s=corrected: fine_image(s, plan, filters, i))
+        lines = sample_lines(plan, i)
+        timed(
+            "resampling",
+            lambda i=i, fine=fine, lines=lines: resample_aligned(
+                fine, rows[:, i], lines, 0, plan.rows.n_v, plan.source.field_yx, tap_table()
+            ),
+        )
+    volume = np.zeros(plan.grid.shape_zyx, np.float32)
+    tilt = plan.geometry.y_tilt_deg
+    spent["back-projection"], _ = least(
+        lambda: back_project_blocks(rows, plan.rows, tilt, volume, y_first=0, workers=1, report=say_nothing)
     )
-    series = demo_series(41, (1024, 1024))
-    seconds, _ = least(lambda: work(series, plain), 2)
-    report("tomogram of 41 tilts, 256x1024x1024 voxels as fine as the pixels, end to end", seconds, "CPU s")
+    spent["filter and inverse transforms"] = spent.pop("filter")
+    for part, seconds in spent.items():
+        report(f"{name}: {part}", seconds, "CPU s")
 
 
 def main() -> None:

@@ -27,7 +27,9 @@ __all__ = [
     "ViewFilters",
     "contrast_of_counts",
     "filtered_views",
+    "fine_image",
     "make_filters",
+    "sample_lines",
     "seen_samples",
 ]
 
@@ -200,13 +202,13 @@ def filtered_views(
     fine, made_of = np.empty(0, np.float32), None
     for plan, source, target in zip(plans, corrected, rows, strict=True):
         if source is not made_of:
-            fine, made_of = _fine_image(source, plan, filters, index), source
+            fine, made_of = fine_image(source, plan, filters, index), source
         n_v = min(plan.rows.n_v - first_v, target.shape[0] * ROWS_Y)
-        lines = _sample_lines(plan, index)
+        lines = sample_lines(plan, index)
         _view_kernels.resample_aligned(fine, target, lines, first_v, n_v, frame.field_yx, tap_table())
 
 
-def _fine_image(spectrum: NDArray[np.complex64], plan: Plan, filters: ViewFilters, index: int) -> NDArray[np.float32]:
+def fine_image(spectrum: NDArray[np.complex64], plan: Plan, filters: ViewFilters, index: int) -> NDArray[np.float32]:
     """One view through every filter, at the samples that are read between: its rows that hold the field."""
     from tomoset.reconstruction import _view_kernels
 
@@ -235,7 +237,7 @@ def _fine_image(spectrum: NDArray[np.complex64], plan: Plan, filters: ViewFilter
 def seen_samples(plan: Plan, index: int) -> NDArray[np.bool_]:
     """Which samples (u, v) of an aligned view its image shows; the others are a taper or nothing."""
     frame = plan.source
-    lines, at = _sample_lines(plan, index), np.arange(plan.rows.n_v)
+    lines, at = sample_lines(plan, index), np.arange(plan.rows.n_v)
     first = frame.taper * frame.pixel_size_angstrom / frame.fine_pixel_yx_angstrom
     seen = np.ones((plan.rows.n_u, plan.rows.n_v), np.bool_)
     for axis, n in enumerate(frame.shape_yx):
@@ -245,7 +247,7 @@ def seen_samples(plan: Plan, index: int) -> NDArray[np.bool_]:
     return seen
 
 
-def _sample_lines(plan: Plan, index: int) -> Floats:
+def sample_lines(plan: Plan, index: int) -> Floats:
     """Pixel (y, x) in the fine image of the samples of each u row, as a quadratic of their number along v: (u, 2, 3).
 
     The geometry's field is quadratic, so that three samples a row say all.
