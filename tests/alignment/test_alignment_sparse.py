@@ -13,7 +13,7 @@ from tomoset.alignment.marker_model import start_model
 from tomoset.alignment.markers import Offsets
 from tomoset.alignment.particle_maps import particle_maps, place_deviation
 from tomoset.alignment.preprocess import Views
-from tomoset.alignment.self_checks import own_error
+from tomoset.alignment.self_checks import own_error, specimen_slope
 from tomoset.alignment.sparse_particles import _most_alike, _Tracked
 from tomoset.benchmark.processing import alignment_residual
 from tomoset.errors import AlignmentError
@@ -145,3 +145,12 @@ def test_the_stated_error_follows_its_source_and_flags_what_is_bad():
     few = own_error(markers | {"alignment.start_disagreement_angstrom": 0.1})
     assert few["alignment.error_angstrom"] == pytest.approx(0.5)
     assert own_error({k: 4 * v for k, v in slab.items()})["alignment.trusted"] == 0.0
+
+
+def test_the_slope_of_a_slab_is_found_on_its_particles():
+    rng = np.random.default_rng(5)
+    x, y = rng.uniform(-3000, 3000, (2, 400))
+    z = np.tan(np.deg2rad(3.0)) * x - np.tan(np.deg2rad(1.5)) * y + rng.uniform(-500, 500, 400) + 200
+    slope, error = specimen_slope(np.column_stack([x, y, z]))
+    assert 0.2 < error < 0.8
+    np.testing.assert_allclose(slope, [3.0, -1.5], atol=3 * error)

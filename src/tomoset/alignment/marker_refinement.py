@@ -55,6 +55,8 @@ class MarkerRefinement:
     error_uv_angstrom : (2,) array of float64
         Error of the shifts that noise explains: half the difference of the two half-sets' solutions.
     last_step_angstrom : float
+    positions_angstrom_xyz : (p, 3) array of float64
+        Of the markers.
     """
 
     model: MarkerModel
@@ -64,6 +66,7 @@ class MarkerRefinement:
     accepted_fraction: float
     error_uv_angstrom: Floats
     last_step_angstrom: float
+    positions_angstrom_xyz: Floats
 
 
 def refine_with_markers(
@@ -126,6 +129,7 @@ def refine_with_markers(
         accepted_fraction=bundle.accepted_fraction,
         error_uv_angstrom=error,
         last_step_angstrom=step,
+        positions_angstrom_xyz=positions,
     )
 
 
@@ -200,4 +204,5 @@ def _rejected(model: MarkerModel, count: int) -> MarkerRefinement:
         accepted_fraction=0.0,
         error_uv_angstrom=nothing,
         last_step_angstrom=float("nan"),
+        positions_angstrom_xyz=np.zeros((0, 3)),
     )

@@ -9,7 +9,7 @@ from tomoset.alignment.common_frame import CommonFrame
 from tomoset.alignment.pair_correlation import align_neighbours
 from tomoset.alignment.preprocess import Views
 
-__all__ = ["PairAgreement", "own_error", "pair_agreement"]
+__all__ = ["PairAgreement", "own_error", "pair_agreement", "specimen_slope"]
 
 _RING = 6  # Fourier pixels: wider than the window's leakage, so that the two halves do not share noise
 _SAME_ANGSTROM = 30.0
@@ -102,3 +102,17 @@ def own_error(diagnostics: dict[str, float]) -> dict[str, float]:
         "alignment.error_angstrom": both,
         "alignment.trusted": float(both < _TRUSTED_ANGSTROM),
     }
+
+
+def specimen_slope(positions_angstrom_xyz: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Rise of the specimen's middle along x and along y (2,), degrees, by least squares on particles, and its error.
+
+    A tilted slab needs nothing of the alignment (each particle has a height of its own); a person may want to level
+    the tomogram by it.
+    """
+    terms = np.column_stack([np.ones(len(positions_angstrom_xyz)), positions_angstrom_xyz[:, :2]])
+    height = positions_angstrom_xyz[:, 2]
+    fit = np.linalg.lstsq(terms, height, rcond=None)[0]
+    variance = float(np.square(height - terms @ fit).sum()) / max(len(height) - 3, 1)
+    error = np.sqrt(variance * np.diag(np.linalg.inv(terms.T @ terms))[1:].max())
+    return np.rad2deg(np.arctan(fit[1:])), float(np.rad2deg(np.arctan(error)))

@@ -19,7 +19,7 @@ from tomoset.alignment.pair_correlation import align_neighbours
 from tomoset.alignment.params import AlignmentParams
 from tomoset.alignment.preprocess import Views, prepare_views
 from tomoset.alignment.refinement import newton_step, scan_thickness, wiener_sweep
-from tomoset.alignment.self_checks import PairAgreement, own_error, pair_agreement
+from tomoset.alignment.self_checks import PairAgreement, own_error, pair_agreement, specimen_slope
 from tomoset.alignment.signal_model import make_slab_model, shot_noise_signal, signal_from_neighbours
 from tomoset.alignment.sparse_stage import align_on_few_particles
 from tomoset.errors import AlignmentError
@@ -226,7 +226,12 @@ def _use_particles(
     diagnostics["alignment.marker_last_step_angstrom"] = result.last_step_angstrom
     diagnostics["alignment.motion_fitted"] = float(result.accepted and "motion" in result.model.freed)
     diagnostics["alignment.views_fitted"] = float(result.accepted and "views" in result.model.freed)
-    return result.model if result.accepted else start_model(level.views, pose)
+    if not result.accepted:
+        return start_model(level.views, pose)
+    slope, error = specimen_slope(result.positions_angstrom_xyz)
+    diagnostics["alignment.specimen_slope_x_deg"], diagnostics["alignment.specimen_slope_y_deg"] = map(float, slope)
+    diagnostics["alignment.specimen_slope_error_deg"] = error
+    return result.model
 
 
 def _smallest_shifts(model: MarkerModel) -> MarkerModel:
@@ -261,10 +266,11 @@ def _geometry(series: TiltSeries, rows: NDArray[np.intp], model: MarkerModel) ->
 def methods_text(params: AlignmentParams) -> str:
     """Return one sentence for a methods section."""
     particles = f", and last on up to {params.markers} particles as markers by robust bundle adjustment"
+    few = ", where whole views have too little in common on single particles, from starts that must agree"
     return (
         f"Tilt series were aligned without fiducial markers on images binned to about {params.pixel_size_angstrom:g} Å "
         f"({params.coarsest_angstrom:g} to {params.finest_angstrom:g} Å band): neighbouring views by whitened, "
         "pair-optimally weighted cosine-stretched correlation, then all shifts and one tilt axis jointly by Fisher "
         "scoring of a Gaussian slab likelihood whose thickness was estimated from the data"
-        f"{particles if params.markers else ''}."
+        f"{particles + few if params.markers else ''}."
     )
