@@ -161,7 +161,9 @@ def _grounds_for_doubt(m: Measurements, tilts: tuple[TiltVerdict, ...], params: 
 
 
 def alignment_error_angstrom(diagnostics: dict[str, float]) -> float | None:
-    """The alignment's last word on its error: from markers where it found some, else from the slab."""
+    """The alignment's last word on its error; of older series: from markers where it found some, else from the slab."""
+    if "alignment.error_angstrom" in diagnostics:
+        return diagnostics["alignment.error_angstrom"]
     for source in ("marker", "slab"):
         values = [diagnostics.get(f"alignment.{source}_error_{axis}_angstrom") for axis in "uv"]
         known = [value for value in values if value is not None]
