@@ -1,8 +1,9 @@
 """What denoising brings: correlation with the true specimen before and after, by bands of spacing, and what it costs.
 
-One JSON line a figure. Usage: ``python benchmarks/science/denoise.py --seed 1 [--quick]``. The three-protein mixture of
-the demonstration, reconstructed with its true geometry and defocus; only Fourier coefficients that the views have
-measured count. ``--quick`` takes every third view's angle and a fifth of the training.
+One JSON line a figure. Usage: ``python benchmarks/science/denoise.py --seed 1 [--quick] [--picture FILE.png]``. The
+three-protein mixture of the demonstration, reconstructed with its true geometry and defocus; only Fourier coefficients
+that the views have measured count. ``--quick`` takes every third view's angle and a fifth of the training;
+``--picture`` draws middle slices before and after beside the specimen.
 """
 
 import argparse
@@ -65,11 +66,35 @@ def mixture(seed: int, quick: bool) -> tuple[Tomogram, NDArray[np.float32]]:
     return tomogram, true_volume(truth, structures, tomogram)
 
 
+def draw(path: Path, before: Tomogram, after: Tomogram, true: NDArray[np.float32]) -> None:
+    """Middle planes in xy and xz; the specimen as the views can show it, low-passed to 25 Å."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from scipy.ndimage import gaussian_filter
+
+    smooth = gaussian_filter(true, 25.0 / before.grid.voxel_size_angstrom / 2.355)
+    volumes = {"tomogram": before.volume_zyx.read(), "denoised": after.volume_zyx.read(), "specimen": smooth}
+    figure, axes = pyplot.subplots(2, 3, figsize=(15, 9), height_ratios=(2, 1))
+    for column, (name, volume) in enumerate(volumes.items()):
+        planes = volume[volume.shape[0] // 2], volume[:, volume.shape[1] // 2]
+        for axis, plane in zip(axes[:, column], planes, strict=True):
+            low, high = np.percentile(plane, (0.5, 99.5))
+            axis.imshow(plane, cmap="gray", vmin=low, vmax=high, origin="lower")
+            axis.set_axis_off()
+        axes[0, column].set_title(name)
+    figure.tight_layout()
+    figure.savefig(path, dpi=70)
+    pyplot.close(figure)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--picture", type=Path, help="where to draw slices before and after")
     options = parser.parse_args()
     tomogram, true = mixture(options.seed, options.quick)
     params = DenoiseParams()
@@ -78,6 +103,8 @@ def main() -> None:
     start = time.process_time()
     denoised = denoise(tomogram, params, resources=Resources(), seed=options.seed, progress=Silent())
     seconds = time.process_time() - start
+    if options.picture is not None:
+        draw(options.picture, tomogram, denoised, true)
     voxel, tilt = tomogram.grid.voxel_size_angstrom, tomogram.geometry.y_tilt_deg
     before = band_correlations(tomogram.volume_zyx.read(), true, tilt, voxel)
     after = band_correlations(denoised.volume_zyx.read(), true, tilt, voxel)
