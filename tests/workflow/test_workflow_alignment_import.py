@@ -139,6 +139,10 @@ def test_files_are_found_by_the_names_of_the_series(tmp_path: Path) -> None:
     with pytest.raises(InputMissingError, match=r"found TS_01.aln, TS_01.xf; say which with a pattern, such as .*\*\*"):
         find_alignments(str(tmp_path), ("TS-01",))
     assert find_alignments(str(tmp_path / "**" / "*.aln"), ("TS-01",))[0]["TS-01"].name == "TS_01.aln"
+    # Folders and files that a pattern finds twice are one; what is no alignment is passed over.
+    assert find_alignments(str(tmp_path / "**" / "*1*"), ("TS-03",))[0]["TS-03"] == portal
+    with pytest.raises(InputMissingError, match=r"'FOLDER/\*\*/\*.aln'"):
+        find_alignments(str(tmp_path / "**" / "TS_01*"), ("TS-01",))
 
 
 def test_one_file_for_the_only_series_needs_no_name(tmp_path: Path) -> None:
@@ -148,6 +152,12 @@ def test_one_file_for_the_only_series_needs_no_name(tmp_path: Path) -> None:
         find_alignments(str(tmp_path / "notes.txt"), ("TS1",))
     with pytest.raises(InputMissingError, match="found none"):
         find_alignments(str(tmp_path / "nothing"), ("TS1",))
+
+
+def test_our_own_folders_are_searched_by_pattern(tmp_path: Path) -> None:
+    write_exchange_files(tmp_path / "TS1", a_series(), "")
+    for ending, name in {"xf": "TS1.xf", "star": "TS1.star", "json": "TS1_portal.json"}.items():
+        assert find_alignments(str(tmp_path / "**" / f"*.{ending}"), ("TS1",))[0]["TS1"].name == name
 
 
 def test_an_index_of_relion_names_its_series(shared_data: Path) -> None:

@@ -35,7 +35,7 @@ __all__ = [
 
 _SOURCE = "source.json"
 _ENDINGS = (".aln", ".json", ".star", ".tomostar", ".xf", ".xml")
-_ADDED_TO_NAMES = re.compile(r"_(st|aligned)$")  # AreTomo's and Warp's stacks
+_ADDED_TO_NAMES = re.compile(r"_(st|aligned|portal)$")  # AreTomo's and Warp's stacks; what we write for the portal
 _PORTAL_NAME = "alignment_metadata"
 _NAMED = 6
 
@@ -91,9 +91,10 @@ def find_alignments(pattern: str, runs: tuple[str, ...]) -> tuple[dict[str, Path
     twice = {run: paths for run, paths in by_run.items() if run in runs and len(paths) > 1}
     if twice:
         run, paths = next(iter(twice.items()))
+        folder = Path(pattern) if Path(pattern).is_dir() else Path("FOLDER")
         raise InputMissingError(
             f"--alignments: expected one alignment of {run}, found {_few([path.name for path in paths])}; say which "
-            f"with a pattern, such as '{Path(pattern) / '**' / ('*' + paths[0].suffix)}'"
+            f"with a pattern, such as '{folder / '**' / ('*' + paths[0].suffix)}'"
         )
     aside = sorted(set(by_run) - set(runs))
     notes = (f"alignments of {_few(aside)}, of which there are no movies, were left aside.",) if aside else ()
@@ -193,22 +194,24 @@ def imported_alignment_text(layout: ProjectLayout, runs: tuple[str, ...]) -> str
 
 def _candidates(pattern: str) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Files that hold an alignment, each with the names of runs that it may be of, the likeliest first."""
-    places = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-    for place_ in map(Path, places):
-        if place_.is_file():
-            yield from _named_alignments(place_, strict=True)
-            continue
-        for path in sorted(place_.rglob("*")):
-            if path.suffix in _ENDINGS and path.is_file() and not path.name.startswith("."):
-                yield from _named_alignments(path, strict=False)
+    named = Path(pattern)
+    if named.is_file():
+        yield from _named_alignments(named)
+        return
+    places = [named] if named.is_dir() else [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+    files = (path for place_ in places for path in (sorted(place_.rglob("*")) if place_.is_dir() else [place_]))
+    for path in dict.fromkeys(files):
+        usable = path.suffix in _ENDINGS and not path.name.startswith(".") and path.is_file()
+        if usable and _holds_alignment(path, strict=False):
+            yield path, _names(path)
 
 
-def _named_alignments(path: Path, *, strict: bool) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The alignments that a file is or lists; one that was named must be one, others may be anything."""
-    if path.suffix == ".star" and strict and "global" in read_star(path):
+def _named_alignments(path: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """What the one file that was named is, or lists: it must be an alignment, others may be anything."""
+    if path.suffix == ".star" and "global" in read_star(path):
         for entry in read_series_index(path):
             yield entry.series_star, (run_name(entry.run),)
-    elif _holds_alignment(path, strict=strict):
+    elif _holds_alignment(path, strict=True):
         yield path, _names(path)
 
 
