@@ -27,8 +27,9 @@ __all__ = [
     "add_back_projected",
     "back_project_general",
     "back_project_tile",
+    "entry_tables",
     "four_by_four",
-    "project_blocks",
+    "project_tile",
     "project_volume",
     "unpack_blocks",
     "weigh_residual",
@@ -122,7 +123,7 @@ def add_back_projected(
 
 
 @njit(nogil=True, cache=True)
-def _entry_tables(
+def entry_tables(
     cos_rows: Doubles,
     sin_rows: Doubles,
     centre_rows: float,
@@ -187,26 +188,22 @@ def _project_tile(
 
 
 @njit(nogil=True, cache=True)
-def project_blocks(
+def project_tile(
     blocks: Floats,
-    shape_zx: tuple[int, int],
     rows: Floats,
     n_rows: int,
-    cos_rows: Doubles,
-    sin_rows: Doubles,
-    centre_rows: float,
+    first: NDArray[np.int64],
+    begins: NDArray[np.int64],
+    offsets: NDArray[np.uint32],
+    weights: Floats,
+    start: int,
 ) -> None:
-    """Add the projections of ``blocks`` (y blocks, z × x × 64) to ``rows`` (y blocks, tilts × n_rows × 64)."""
-    nz, nx = shape_zx
-    for z in range(0, nz, TILE):
-        for x in range(0, nx, TILE):
-            shape = (min(TILE, nz - z), min(TILE, nx - x))
-            corner = (float(z - nz // 2), float(x - nx // 2))
-            table = _entry_tables(cos_rows, sin_rows, centre_rows, corner, shape, nx * ROWS_Y)
-            for block in range(rows.shape[0]):
-                _project_tile(
-                    blocks[block], rows[block], table[0], table[1], table[2], table[3], n_rows, (z * nx + x) * ROWS_Y
-                )
+    """Add the projections of a tile of ``blocks`` (y blocks, z × x × 64) to ``rows`` (y blocks, tilts × n_rows × 64).
+
+    The tile's first voxel begins at ``start`` in each block; the tables are those of ``entry_tables``.
+    """
+    for block in range(rows.shape[0]):
+        _project_tile(blocks[block], rows[block], first, begins, offsets, weights, n_rows, start)
 
 
 @njit(nogil=True, cache=True)
@@ -227,7 +224,7 @@ def project_volume(
         for x in range(0, nx, TILE):
             n_z, n_x = min(TILE, nz - z), min(TILE, nx - x)
             corner = (float(z - nz // 2), float(x - nx // 2))
-            table = _entry_tables(cos_rows, sin_rows, centre_rows, corner, (n_z, n_x), TILE * ROWS_Y)
+            table = entry_tables(cos_rows, sin_rows, centre_rows, corner, (n_z, n_x), TILE * ROWS_Y)
             for block in range(rows.shape[0]):
                 y = y_first + block * ROWS_Y
                 n_y = min(ROWS_Y, ny - y)

@@ -111,7 +111,8 @@ def _blocks_in_memory(plan: Plan, n_blocks: int, resources: Resources) -> tuple[
     # The views, where they were seen, and in a job their projections.
     views = plan.used.size * plan.rows.n_u * a_row
     voxels = plan.grid.shape_zyx[0] * plan.grid.shape_zyx[2] * a_row
-    free = _SHARE * resources.memory_gib * 2**30
+    tables = 16 * plan.used.size * plan.grid.shape_zyx[0] * plan.grid.shape_zyx[2]
+    free = _SHARE * resources.memory_gib * 2**30 - tables
     workers = min(resources.workers, n_blocks)
     a_job = min(BLOCKS_A_JOB, math.ceil(n_blocks / workers))
     while a_job > 1 and workers * a_job * (3 * views + voxels) > free:

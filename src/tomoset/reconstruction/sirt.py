@@ -21,13 +21,23 @@ from tomoset.reconstruction.back_projection import (
 )
 from tomoset.reconstruction.plan import RowFrame
 
-__all__ = ["BLOCKS_A_JOB", "Iterations", "iterate_blocks", "iterate_views", "longest_paths", "subsets_of"]
+__all__ = [
+    "BLOCKS_A_JOB",
+    "Iterations",
+    "iterate_blocks",
+    "iterate_views",
+    "longest_paths",
+    "subsets_of",
+    "tile_tables",
+]
 
 Floats = NDArray[np.float32]
 
-# Blocks of one job: tables of rows and weights serve them all (an eighth of the time if there were half as many), and
-# each takes a slab of the volume.
-BLOCKS_A_JOB = 8
+# Blocks of one job: a table of rows and weights serves them all, and each takes a slab of the volume.
+BLOCKS_A_JOB = 4
+
+# For each tile: where it begins in a block, and which of its voxels the rows of the views read.
+Tables = list[tuple[int, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32], Floats]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,6 +164,23 @@ def longest_paths(frame: RowFrame, y_tilt_deg: NDArray[np.float64], shape_zx: tu
     return longest
 
 
+def tile_tables(frame: RowFrame, y_tilt_deg: NDArray[np.float64], shape_zx: tuple[int, int]) -> Tables:
+    """What every projection of blocks (z × x × 64) needs: 16 bytes a view and voxel (z, x)."""
+    from tomoset.reconstruction import _kernels
+
+    (nz, nx), tile = shape_zx, _kernels.TILE
+    cos_rows, sin_rows = row_steps(frame, y_tilt_deg)
+    tables: Tables = []
+    for z in range(0, nz, tile):
+        for x in range(0, nx, tile):
+            shape, corner = (min(tile, nz - z), min(tile, nx - x)), (float(z - nz // 2), float(x - nx // 2))
+            of_tile = _kernels.entry_tables(
+                cos_rows, sin_rows, float(frame.centre_u), corner, shape, nx * _kernels.ROWS_Y
+            )
+            tables.append(((z * nx + x) * _kernels.ROWS_Y, of_tile))
+    return tables
+
+
 def iterate_blocks(
     rows: Floats,
     seen: Floats,
@@ -192,13 +219,14 @@ def iterate_blocks(
 
     shape_zx = (volume_zyx.shape[0], volume_zyx.shape[2])
     weight = (1 / longest_paths(iterations.frame, iterations.y_tilt_deg, shape_zx)).astype(np.float32)
+    tables = [tile_tables(iterations.frame, iterations.y_tilt_deg[subset], shape_zx) for subset in iterations.subsets]
     firsts = range(0, rows.shape[0], blocks_a_job)
     squares = np.zeros((len(firsts), iterations.number))
 
     def job(number: int, first: int) -> Callable[[], None]:
         def work() -> None:
             some = slice(first, first + blocks_a_job)
-            blocks = _solved(rows[some], seen[some], weight, iterations, shape_zx, squares[number])
+            blocks = _solved(rows[some], seen[some], weight, iterations, tables, shape_zx, squares[number])
             _kernels.unpack_blocks(blocks, volume_zyx, y_first + first * _kernels.ROWS_Y)
 
         return work
@@ -212,6 +240,7 @@ def _solved(
     seen: Floats,
     weight: Floats,
     iterations: Iterations,
+    tables: list[Tables],
     shape_zx: tuple[int, int],
     squares: NDArray[np.float64],
 ) -> Floats:
@@ -223,11 +252,12 @@ def _solved(
     cos_rows, sin_rows = row_steps(frame, iterations.y_tilt_deg)
     rooms = [zero_rows(n_blocks, subset.size, frame.n_u) for subset in iterations.subsets]
     for iteration in range(iterations.number):
-        for subset, projected in zip(iterations.subsets, rooms, strict=True):
+        for subset, of_subset, projected in zip(iterations.subsets, tables, rooms, strict=True):
             angles = (cos_rows[subset], sin_rows[subset], float(frame.centre_u))
             projected[:] = 0
             flat = projected.reshape(n_blocks, -1)
-            _kernels.project_blocks(blocks, shape_zx, flat, frame.n_u, *angles)
+            for start, table in of_subset:
+                _kernels.project_tile(blocks, flat, frame.n_u, *table, start)
             squares[iteration] += _kernels.weigh_residual(rows, projected, seen, weight, subset)
             factor = np.float32(iterations.relaxation / subset.size)
             _kernels.add_back_projected(flat, frame.n_u, *angles, blocks, shape_zx, factor)
