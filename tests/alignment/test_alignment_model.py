@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from alignment_phantom import make_phantom
+from scipy import ndimage
 
 from tomoset.alignment.common_frame import Pose, make_frame, resample_views, spline_coefficients
+from tomoset.alignment.markers import local_tops
 from tomoset.alignment.peaks import find_peak
 from tomoset.alignment.preprocess import prepare_views
 from tomoset.alignment.refinement import newton_step, scan_thickness
@@ -97,3 +99,12 @@ def test_peaks_are_found_between_pixels():
     np.testing.assert_allclose(peak.shift_xy, shift, atol=0.03)
     near = find_peak(bump, (4, 4))
     assert np.hypot(*near.shift_xy) < 5.5
+
+
+@pytest.mark.parametrize("reach", [1, 4])
+def test_tops_are_those_of_a_maximum_filter(reach):
+    volume = np.random.default_rng(0).normal(size=(20, 24, 28)).astype(np.float32)
+    highest = ndimage.maximum_filter(volume, size=2 * reach + 1)
+    expected = np.nonzero((volume == highest) & (volume > 1.0))
+    np.testing.assert_array_equal(local_tops(volume, 1.0, reach), expected)
+    assert 5 < expected[0].size < 1000

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit  # noqa: TID253
 from numpy.typing import NDArray
 
-__all__ = ["back_project", "cut_boxes", "sample_affine", "sample_points"]
+__all__ = ["back_project", "cut_boxes", "find_tops", "sample_affine", "sample_points"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -102,3 +102,27 @@ def back_project(line_xy: Floats, place_zx: Doubles, volume_zxy: Floats) -> None
             first, second, out = line_xy[row], line_xy[row + 1], volume_zxy[z, x]
             for y in range(ny):
                 out[y] += rest * first[y] + part * second[y]
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _is_top(volume_zyx: Floats, z: int, y: int, x: int, reach: int) -> bool:
+    """Whether no voxel within ``reach`` on every axis is higher."""
+    nz, ny, nx = volume_zyx.shape
+    here = volume_zyx[z, y, x]
+    for k in range(max(z - reach, 0), min(z + reach + 1, nz)):
+        for j in range(max(y - reach, 0), min(y + reach + 1, ny)):
+            for i in range(max(x - reach, 0), min(x + reach + 1, nx)):
+                if volume_zyx[k, j, i] > here:
+                    return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def find_tops(volume_zyx: Floats, least: float, reach: int, top_zyx: NDArray[np.bool_]) -> None:
+    """Mark voxels above ``least`` that are the highest within ``reach``; the near ones are looked at first."""
+    nz, ny, nx = volume_zyx.shape
+    for z in range(nz):
+        for y in range(ny):
+            for x in range(nx):
+                high = volume_zyx[z, y, x] > least
+                top_zyx[z, y, x] = high and _is_top(volume_zyx, z, y, x, 1) and _is_top(volume_zyx, z, y, x, reach)

@@ -10,7 +10,7 @@ from tomoset.alignment.marker_model import MarkerModel
 from tomoset.alignment.preprocess import Views
 from tomoset.physics import vertex_offset
 
-__all__ = ["Markers", "Offsets", "back_projected", "find_markers", "matched_images", "measure_offsets"]
+__all__ = ["Markers", "Offsets", "back_projected", "find_markers", "local_tops", "matched_images", "measure_offsets"]
 
 Floats = NDArray[np.float64]
 Images = NDArray[np.float32]
@@ -90,16 +90,12 @@ def find_markers(
     Only particles that at least 60 % of the views show are taken, and only those that stand out of the tomogram's
     noise: a marker made of noise would follow the alignment instead of leading it.
     """
-    from scipy import ndimage
-
     step = 2 * views.pixel_size_angstrom
     volume_zyx, axes = back_projected(views, coefficients_nyx, model, thickness_angstrom, step)
-    size = 2 * int(_APART_ANGSTROM / step) + 1
-    top = ndimage.maximum_filter(volume_zyx, size=size)
     # Bright particles and their streaks would raise a standard deviation; the median deviation hardly sees them.
     middle = float(np.median(volume_zyx[::2, ::2, ::2]))
     noise = 1.4826 * float(np.median(np.abs(volume_zyx[::2, ::2, ::2] - middle)))
-    z, y, x = np.nonzero((volume_zyx == top) & (volume_zyx > middle + 5.0 * noise))
+    z, y, x = local_tops(volume_zyx, middle + 5.0 * noise, int(_APART_ANGSTROM / step))
     inside = (z > 1) & (z < volume_zyx.shape[0] - 2)
     z, y, x = z[inside], y[inside], x[inside]
     heights = (volume_zyx[z, y, x] - middle) / noise
@@ -107,6 +103,15 @@ def find_markers(
     visible = _inside(views, model, model.predicted_uv(positions)).mean(axis=1) >= _LEAST_VISIBLE
     order = np.argsort(-heights[visible], kind="stable")[:most]
     return Markers(positions_angstrom_xyz=positions[visible][order], significance=heights[visible][order])
+
+
+def local_tops(volume_zyx: Images, least: float, reach: int) -> tuple[NDArray[np.intp], ...]:
+    """Indices z, y, x of the voxels above ``least`` that are the highest within ``reach`` voxels on every axis."""
+    from tomoset.alignment import _kernels
+
+    top = np.empty(volume_zyx.shape, dtype=np.bool_)
+    _kernels.find_tops(volume_zyx, least, reach, top)
+    return np.nonzero(top)
 
 
 def back_projected(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tomoset.alignment.bundle import Bundle, solve_bundle
 from tomoset.alignment.common_frame import make_frame, xy_from_uv
 from tomoset.alignment.marker_model import MarkerModel, start_model
-from tomoset.alignment.markers import Offsets, back_projected
+from tomoset.alignment.markers import Offsets, back_projected, local_tops
 from tomoset.alignment.particle_maps import particle_maps, place_deviation
 from tomoset.alignment.preprocess import Views
 from tomoset.alignment.sparse_start import clear_spectra, lay_over_one_another
@@ -161,17 +161,12 @@ def _find(
     views: Views, coefficients: Images, model: MarkerModel, thickness_angstrom: float, reach_angstrom: float
 ) -> _Particles:
     """Particles that stand out of a tomogram of their channel, and that most views support by themselves."""
-    from scipy import ndimage
-
     step = max(_STEP_ANGSTROM, views.pixel_size_angstrom)
     places, heights, channels = [], [], []
     for channel, images in enumerate(coefficients):
         volume_zyx, axes = back_projected(views, images, model, thickness_angstrom, step)
         volume_zyx /= np.float32(np.sqrt(views.n))
-        size = 2 * int(_APART_ANGSTROM / step) + 1
-        z, y, x = np.nonzero(
-            (volume_zyx == ndimage.maximum_filter(volume_zyx, size=size)) & (volume_zyx > _SIGNIFICANT)
-        )
+        z, y, x = local_tops(volume_zyx, _SIGNIFICANT, int(_APART_ANGSTROM / step))
         places.append(np.column_stack([axes[2][x], axes[1][y], axes[0][z]]))
         heights.append(volume_zyx[z, y, x])
         channels.append(np.full(z.size, channel))
