@@ -19,7 +19,7 @@ from tomoset.curation import (
     overruled,
     suggest,
 )
-from tomoset.curation.image_cues import image_cues
+from tomoset.curation.image_cues import _comparing_factor, image_cues
 from tomoset.curation.intensity import intensity_law
 from tomoset.curation.outliers import least_trimmed_line, robust_centre_and_scale, robust_trend
 from tomoset.errors import ParameterError
@@ -92,6 +92,15 @@ def test_shot_noise_adds_nothing_to_fine_detail():
     assert np.all(np.abs(nothing.fine_power) < 4 * nothing.fine_error)
     # White contrast of variance 0.06² is a power of 0.06² in every band; the rest is coarser.
     assert np.all(np.abs(something.fine_power - 0.0036) < 4 * something.fine_error)
+
+
+@given(st.floats(0.5, 60.0), st.integers(32, 8000))
+def test_views_are_compared_on_pixels_that_fit_their_field(pixel, side):
+    factor = _comparing_factor(pixel, side)
+    assert factor >= 1
+    assert factor * pixel <= max(40.0, pixel)
+    # Coarser than 20 Å only where enough pixels are left.
+    assert factor * pixel <= max(20.0, pixel) or side / (factor - 1) > 360
 
 
 def test_images_too_small_to_tell_are_not_measured(good_series):

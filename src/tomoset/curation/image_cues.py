@@ -18,7 +18,8 @@ Halves = tuple[NDArray[np.float32], NDArray[np.float32]]
 _SMALLEST_SIDE = 32  # pixels: smaller images tell nothing
 _FINE_BAND_ANGSTROM = (22.0, 40.0)
 _FINEST_BAND_PIXELS = 2.2
-_SMALL_PIXEL_ANGSTROM = 20.0
+# Of the images that views are compared in: large fields have enough to compare on coarser pixels.
+_SMALL_PIXEL_ANGSTROM, _LARGE_FIELD_PIXEL_ANGSTROM, _ENOUGH_PIXELS = 20.0, 40.0, 360
 _MOST_MASKED = 0.9
 
 
@@ -64,7 +65,7 @@ def image_cues(series: TiltSeries) -> ImageCues:
             ratio[index] = _mean_over_deviation(view, mask)
             power[index], error[index] = _fine_power(filled, mask)
             first, second, pixel = halves_of(filled)
-            factor = max(1, int(_SMALL_PIXEL_ANGSTROM // pixel))
+            factor = _comparing_factor(pixel, max(first.shape))
             small[index] = block_mean(first, factor), block_mean(second, factor)
             pixel *= factor
     return ImageCues(
@@ -75,6 +76,14 @@ def image_cues(series: TiltSeries) -> ImageCues:
         small=tuple(small),
         small_pixel_angstrom=pixel,
     )
+
+
+def _comparing_factor(pixel_size_angstrom: float, side_pixels: int) -> int:
+    """How many pixels become one in the images that views are compared in."""
+    usual, coarsest = (
+        max(1, int(limit // pixel_size_angstrom)) for limit in (_SMALL_PIXEL_ANGSTROM, _LARGE_FIELD_PIXEL_ANGSTROM)
+    )
+    return min(max(usual, -(-side_pixels // _ENOUGH_PIXELS)), coarsest)
 
 
 def _mean_over_deviation(view: View, mask: Mask | None) -> float:

@@ -57,7 +57,7 @@ class _Pairs:
     """Images of one size, and what is common to the comparison of any two."""
 
     images: tuple[Image | None, ...]
-    window: Floats
+    window: Image
     ring: NDArray[np.intp]
     across: Floats
     fine_enough: Floats
@@ -85,12 +85,13 @@ class _Pairs:
         common = self.common * np.where(path < 1, np.sinc(path), 0.0)
         common = np.minimum(common, np.sqrt(_MOST_COMMON * power))
         weight = self.fine_enough * common / (power - np.square(common))
-        correlation = fft.irfft2(a * b.conj() * weight, s=first.shape)
+        relative = np.asarray(weight / max(float(weight.max()), 1e-30), dtype=np.float32)
+        correlation = fft.irfft2(a * b.conj() * relative, s=first.shape)
         scatter = np.sqrt((self.multiplicity * np.square(weight) * power).sum())
         expected = (self.multiplicity * weight * common).sum() / max(scatter, 1e-30)
         return float(correlation.max() / max(float(correlation.std()), 1e-30)), float(expected)
 
-    def _smooth_power(self, transform: NDArray[np.complex128]) -> Floats:
+    def _smooth_power(self, transform: NDArray[np.complexfloating]) -> Floats:
         """Mean power of the ring that each coefficient lies in."""
         return np.maximum(_by_ring(np.square(np.abs(transform)), self.ring), 1e-30)[self.ring]
 
@@ -183,7 +184,7 @@ def _prepared(
 
     shape = next(pair[0].shape for pair in halves if pair is not None)
     ny, nx = shape
-    window = np.hanning(ny)[:, None] * np.hanning(nx)[None]
+    window = np.asarray(np.hanning(ny)[:, None] * np.hanning(nx)[None], dtype=np.float32)
     ky, kx = fft.fftfreq(ny, pixel_size_angstrom)[:, None], fft.rfftfreq(nx, pixel_size_angstrom)[None]
     k = np.hypot(ky, kx)
     axis = np.deg2rad(axis_deg)
