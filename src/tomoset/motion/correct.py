@@ -13,17 +13,20 @@ from tomoset.motion.camera import Camera, read_camera
 from tomoset.motion.fixed_pattern import fixed_pattern_variance
 from tomoset.motion.frame_grid import FrameGrid, make_frame_grid
 from tomoset.motion.gain_check import GainCheck, check_gain
-from tomoset.motion.local_basis import to_relion
-from tomoset.motion.local_motion import cut_patches, fit_local_motion
+from tomoset.motion.local_basis import from_relion, to_relion
+from tomoset.motion.local_motion import LocalFit, cut_patches, fit_local_motion
 from tomoset.motion.movie_frames import MovieFrames, TransformStore, load_frames, sum_raw
 from tomoset.motion.params import MotionParams
 from tomoset.motion.registration import register_frames, registration_band
 from tomoset.motion.shared_signal import SharedSignal
-from tomoset.motion.sums import FrameSums, dose_weights, sum_frames
+from tomoset.motion.sums import FrameSums, add_warped, dose_weights, sum_frames
 
 __all__ = ["correct_motion"]
 
 Floats = NDArray[np.float64]
+
+_CUTS = 3  # of patches, at most
+_SETTLED_PIXELS = 0.07
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,28 +196,49 @@ def _measure_motion(transforms: Any, small: tuple[int, int], job: _Job) -> tuple
     )
     if not params.local_patches or len(shift) < 3:
         return shift, None, 0.0
-    patches, centres = _patches(transforms, small, zoom, shift, pattern, job)
-    fit = fit_local_motion(patches, centres, shift)
-    if not fit.believed:
-        return shift, None, fit.held_out_gain
-    return shift + fit.shift_tc, to_relion(fit.coefficients_kjc, len(shift)), fit.held_out_gain
+    fit: LocalFit | None = None
+    for _ in range(_CUTS):
+        patches, centres = _patches(transforms, small, zoom, shift, fit, pattern, job)
+        found = fit_local_motion(patches, centres, shift, fit)
+        if not found.believed:
+            return shift, None, found.held_out_gain
+        # The functions of space and time are orthonormal: the root of the sum of squares is the field's rms.
+        settled = fit is not None and np.linalg.norm(found.coefficients_kjc - fit.coefficients_kjc) < _SETTLED_PIXELS
+        fit, shift = found, shift + found.shift_tc
+        if settled:
+            break
+    return shift, to_relion(found.coefficients_kjc, len(shift)), found.held_out_gain
 
 
 def _patches(
-    transforms: Any, small: tuple[int, int], zoom: tuple[float, float], shift: Floats, pattern: Floats, job: _Job
+    transforms: Any,
+    small: tuple[int, int],
+    zoom: tuple[float, float],
+    shift: Floats,
+    undone: LocalFit | None,
+    pattern: Floats,
+    job: _Job,
 ) -> tuple[SharedSignal, Floats]:
-    """Patches of the frames brought back by the global track."""
+    """Patches of the frames brought back by the global track, and by a field where there is one already."""
     whole = SharedSignal(job.arrays, transforms[None], small, zoom_xy=zoom, band=1.0, pattern_t=pattern)
-    images = []
-    for t in range(len(shift)):
-        moved = job.arrays.zeros((1, *transforms.shape[1:]), "complex64")
-        rows, columns = whole.phases(shift[None, t : t + 1])
-        job.arrays.add_aligned(transforms[None, t : t + 1], rows, columns, moved)
-        images.append(job.arrays.irfft2(moved[0], small))
     # Only the frame itself is cut: the padding around it holds nothing.
     first = [round(f / z) for f, z in zip(job.grid.frame_first, zoom[::-1], strict=True)]
     size = [int(n / z) for n, z in zip(job.grid.frame, zoom[::-1], strict=True)]
-    stack = job.arrays.stack(images)[:, first[0] : first[0] + size[0], first[1] : first[1] + size[1]]
+    n_frames = len(shift)
+    fields = None if undone is None else from_relion(to_relion(undone.coefficients_kjc, n_frames), n_frames)
+    images = []
+    for t in range(n_frames):
+        factors = whole.phases(shift[None, t : t + 1])
+        if fields is None:
+            moved = job.arrays.zeros((1, *transforms.shape[1:]), "complex64")
+            job.arrays.add_aligned(transforms[None, t : t + 1], *factors, moved)
+            image = job.arrays.irfft2(moved[0], small)[first[0] : first[0] + size[0], first[1] : first[1] + size[1]]
+        else:
+            image = job.arrays.zeros((size[0], size[1]), "float32")
+            field = fields[t] / np.array(zoom)[:, None]
+            add_warped(job.arrays, transforms[t], factors, small, field, (first[0], first[1]), image)
+        images.append(image)
+    stack = job.arrays.stack(images)
     cut, shape, centres, area = cut_patches(job.arrays, stack, job.params.local_patches)
     band = registration_band(job.params, job.camera.pixel_size_angstrom)
     # A window holds its area's share of the pattern's power.

@@ -5,7 +5,9 @@ that the patches together hold the movie's information once. The likelihood of e
 :mod:`tomoset.motion.shared_signal`) is not searched for a peak, which a patch of a few electrons does not have;
 its slope and its expected curvature go into one least-squares problem for the field, with each patch counting by its
 information and a prior that makes the field vanish where there is nothing to see (:mod:`tomoset.motion.field_prior`).
-Around a field that is believed, every frame of the global track is fitted anew.
+Around a field that is believed, every frame of the global track is fitted anew. Frames are then freed of the field and
+cut again: a patch moves as its molecules do, which need not lie in its middle, and the less is left to be found the
+less that matters.
 
 The field is believed only if each half of the frequencies (alternate bands of rings, whose noise is independent)
 predicts the other half's likelihood better with the field than without.
@@ -127,7 +129,9 @@ def _middle(window: Floats) -> float:
     return float((weight * (np.arange(len(window)) + 0.5)).sum() / weight.sum())
 
 
-def fit_local_motion(patches: SharedSignal, centres_p2: Floats, global_shift_tc: Floats) -> LocalFit:
+def fit_local_motion(
+    patches: SharedSignal, centres_p2: Floats, global_shift_tc: Floats, undone: LocalFit | None = None
+) -> LocalFit:
     """Fit the field to patches that the global track has brought back already.
 
     Parameters
@@ -137,17 +141,21 @@ def fit_local_motion(patches: SharedSignal, centres_p2: Floats, global_shift_tc:
         Places of the patches, −0.5 to 0.5.
     global_shift_tc : (t, 2) array of float64
         The track they were brought back by, pixels of the frame: a fixed pattern lies there in the opposite direction.
+    undone : LocalFit, optional
+        A field that the frames were freed of before they were cut. What is returned is again the whole field.
     """
     space, time = space_values(centres_p2), time_values(patches.n_frames)
-    coefficients = np.zeros((time.shape[1], 6, 2))
     nothing = LocalFit(np.zeros((time.shape[1], 5, 2)), np.zeros((patches.n_frames, 2)), 0.0)
-    gain = 0.0
+    before = np.zeros((time.shape[1], 6, 2))
+    before[:, 1:] = (undone or nothing).coefficients_kjc
+    coefficients, gain = before, 0.0 if undone is None else undone.held_out_gain
     for iteration in range(_PASSES):
-        shift = np.einsum("tk,pj,kjc->ptc", time, space, coefficients)
-        problem = _linearise(patches, shift, shift + global_shift_tc, space, time)
+        shift = np.einsum("tk,pj,kjc->ptc", time, space, coefficients - before)
+        pattern = np.einsum("tk,pj,kjc->ptc", time, space, coefficients) + global_shift_tc
+        problem = _linearise(patches, shift, pattern, space, time)
         if problem.is_blind:
             return nothing
-        if iteration == 0:
+        if iteration == 0 and undone is None:
             # Later the field is where both halves put it, and neither would be held out any more.
             gain = _held_out_gain(problem)
             if gain <= HELD_OUT_BAR:
@@ -157,18 +165,25 @@ def fit_local_motion(patches: SharedSignal, centres_p2: Floats, global_shift_tc:
         coefficients = updated
         if np.abs(step).max() < 0.02:
             break
-    field = np.einsum("tk,pj,kjc->ptc", time, space[:, 1:], coefficients[:, 1:])
+    left = np.einsum("tk,pj,kjc->ptc", time, space[:, 1:], (coefficients - before)[:, 1:])
     start = np.einsum("tk,kc->tc", time, coefficients[:, 0])
-    return LocalFit(coefficients[:, 1:], _track_around(patches, field, start, global_shift_tc), gain)
+    whole = np.einsum("tk,pj,kjc->ptc", time, space[:, 1:], coefficients[:, 1:])
+    track = _track_around(patches, left, whole, global_shift_tc, start)
+    return LocalFit(coefficients[:, 1:], track, gain)
 
 
-def _track_around(patches: SharedSignal, field_ptc: Floats, start_tc: Floats, global_shift_tc: Floats) -> Floats:
-    """Correction (t, 2) of the global track, each frame by itself around the field, as smooth as its errors ask for."""
+def _track_around(
+    patches: SharedSignal, left_ptc: Floats, whole_ptc: Floats, global_shift_tc: Floats, start_tc: Floats
+) -> Floats:
+    """Correction (t, 2) of the global track, each frame by itself, then as smooth as its errors ask for.
+
+    ``left_ptc`` is what the patches still show of the field, ``whole_ptc`` all of it.
+    """
     track = start_tc
     for _ in range(_TRACK_PASSES):
-        shift = field_ptc + track
-        spectra = patches.spectra(shift, shift + global_shift_tc)
-        moments = patches.moments(shift, patches.weights(spectra.weight), shift + global_shift_tc)
+        shift, pattern = left_ptc + track, whole_ptc + global_shift_tc + track
+        spectra = patches.spectra(shift, pattern)
+        moments = patches.moments(shift, patches.weights(spectra.weight), pattern)
         slope = -4 * np.pi * patches.independent * moments[..., :2].sum(axis=(0, 2))
         information = patches.information(spectra).sum(axis=(0, 1))
         track = track + np.linalg.solve(patches.n_frames * information, (slope - slope.mean(axis=0)).T).T

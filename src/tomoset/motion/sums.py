@@ -12,7 +12,7 @@ from tomoset.motion.frame_grid import FrameGrid
 from tomoset.motion.local_basis import from_relion
 from tomoset.physics import critical_dose
 
-__all__ = ["FrameSums", "dose_weights", "sum_frames"]
+__all__ = ["FrameSums", "add_warped", "dose_weights", "sum_frames"]
 
 Floats = NDArray[np.float64]
 
@@ -80,6 +80,28 @@ def dose_weights(grid: FrameGrid, dose_at_end_t: Floats, voltage_kv: float) -> C
     return lambda t: np.asarray(np.exp(-dose_at_end_t[t] * rate) * scale, dtype=np.float32)
 
 
+def add_warped(
+    arrays: Arrays,
+    transform: Any,
+    factors: tuple[NDArray[Any], NDArray[Any]],
+    shape_yx: tuple[int, int],
+    field_xy: Floats,
+    first_yx: tuple[int, int],
+    image_yx: Any,
+) -> None:
+    """Add a frame, moved back by phase factors (1, 1, x) and (1, 1, y) and then by a field, to an image.
+
+    ``field_xy`` (2, 6) is in pixels of the image, which begins at ``first_yx`` of the transformed grid of ``shape_yx``.
+    """
+    row, column = (
+        (3 / (2 + np.cos(2 * np.pi * k))).astype(np.complex64)
+        for k in (np.fft.rfftfreq(shape_yx[1]), np.fft.fftfreq(shape_yx[0]))
+    )
+    moved = arrays.zeros((1, shape_yx[0], shape_yx[1] // 2 + 1), "complex64")
+    arrays.add_aligned(transform[None, None], factors[0] * row, factors[1] * column, moved)
+    arrays.warp_add(arrays.irfft2(moved[0], shape_yx), field_xy, first_yx, image_yx)
+
+
 class _Phases:
     """Phases that move a frame back, on the kept grid."""
 
@@ -115,18 +137,13 @@ class _WarpedSum:
     def __init__(self, arrays: Arrays, grid: FrameGrid) -> None:
         self._arrays, self._grid = arrays, grid
         self._image = arrays.zeros(grid.image, "float32")
-        (ny, nx) = grid.kept
-        self._row = (3 / (2 + np.cos(2 * np.pi * np.fft.rfftfreq(nx)))).astype(np.complex64)
-        self._column = (3 / (2 + np.cos(2 * np.pi * np.fft.fftfreq(ny)))).astype(np.complex64)
 
     def add(self, transform: Any, factors: tuple[NDArray[Any], NDArray[Any]], field_cq: Floats | None) -> None:
-        grid, arrays = self._grid, self._arrays
         if field_cq is None:
             raise ValueError("a warped sum needs a field")
-        moved = arrays.zeros((1, grid.kept[0], grid.kept[1] // 2 + 1), "complex64")
-        arrays.add_aligned(transform[None, None], factors[0] * self._row, factors[1] * self._column, moved)
-        spline = arrays.irfft2(moved[0], grid.kept)
-        arrays.warp_add(spline, _image_pixels(field_cq, grid), grid.image_first, self._image)
+        grid = self._grid
+        field = _image_pixels(field_cq, grid)
+        add_warped(self._arrays, transform, factors, grid.kept, field, grid.image_first, self._image)
 
     def image(self) -> NDArray[np.float32]:
         return np.ascontiguousarray(self._arrays.host(self._image))
