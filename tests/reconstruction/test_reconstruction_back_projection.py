@@ -44,6 +44,16 @@ def test_a_mirrored_or_shifted_sum_would_be_seen():
         assert np.corrcoef(ours.ravel(), wrong.ravel())[0, 1] < 0.9
 
 
+def test_images_seen_as_views_give_what_their_copies_give():
+    images = np.random.default_rng(6).standard_normal((5, 150, 45)).astype(np.float32)
+    views, tilt = images.transpose(0, 2, 1), np.linspace(-40, 50, 5)
+    assert not views.flags.c_contiguous
+    np.testing.assert_array_equal(
+        back_project_views(views, tilt, (8, 150, 40)),
+        back_project_views(np.ascontiguousarray(views), tilt, (8, 150, 40)),
+    )
+
+
 def test_views_of_the_wrong_shape_are_refused():
     with pytest.raises(GeometryError, match="expected views of shape"):
         back_project_views(np.zeros((3, 10, 4), np.float32), np.zeros(2), (4, 4, 4))

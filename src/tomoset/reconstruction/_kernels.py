@@ -29,6 +29,7 @@ __all__ = [
     "back_project_tile",
     "entry_tables",
     "four_by_four",
+    "pack_images",
     "project_tile",
     "project_volume",
     "unpack_blocks",
@@ -266,6 +267,18 @@ def unpack_blocks(blocks: Floats, volume: Floats, y_first: int) -> None:
         for iz in range(nz):
             shape = (nx, min(ROWS_Y, ny - y))
             turn(blocks[block], iz * nx * ROWS_Y, ROWS_Y, shape, flat, (iz * ny + y) * nx, nx)
+
+
+@njit(nogil=True, cache=True)
+def pack_images(images: Floats, rows: Floats, first_u: int) -> None:
+    """Copy images (tilts, y, u) to ``rows`` (y blocks, tilts, u rows, 64) from row ``first_u``."""
+    n, n_y, n_u = images.shape
+    source, target = images.reshape(-1), rows.reshape(-1)
+    for t in range(n):
+        for block in range(rows.shape[0]):
+            y = block * ROWS_Y
+            at = ((block * rows.shape[1] + t) * rows.shape[2] + first_u) * ROWS_Y
+            turn(source, (t * n_y + y) * n_u, n_u, (min(ROWS_Y, n_y - y), n_u), target, at, ROWS_Y)
 
 
 @njit(nogil=True, cache=True)

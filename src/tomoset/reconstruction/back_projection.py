@@ -204,6 +204,10 @@ def pack_views(views_nuv: NDArray[np.float32], frame: RowFrame) -> NDArray[np.fl
     n, n_u, n_v = views_nuv.shape
     rows = zero_rows(blocks_of(n_v), n, frame.n_u)
     first = frame.centre_u - n_u // 2
+    images = views_nuv.transpose(0, 2, 1)
+    if images.flags.c_contiguous and images.dtype == np.float32:
+        _kernels.pack_images(images, rows, first)
+        return rows
     for block in range(rows.shape[0]):
         part = views_nuv[:, :, block * _kernels.ROWS_Y : (block + 1) * _kernels.ROWS_Y]
         rows[block, :n, first : first + n_u, : part.shape[2]] = part
