@@ -89,7 +89,7 @@ class CurationParams:
     tilt_gap_max_deg: float = 12.0
     excluded_fraction_max: float = 0.25
     thickness_max_angstrom: float = 3000.0
-    alignment_error_max_angstrom: float = 15.0
+    alignment_error_max_angstrom: float = 10.0
     half_correlation_min: float = 0.0
     mean_free_path_angstrom: float = ICE_MEAN_FREE_PATH_ANGSTROM
 
