@@ -170,7 +170,8 @@ def measure_offsets(
     pixel = views.pixel_size_angstrom
     size = 2 * round(_BOX_ANGSTROM / pixel / 2)
     reach = max(1, round(reach_angstrom / pixel))
-    boxes_pn = _cut(views, coefficients_nyx, model.axis_deg, uv, size) * inside[:, :, None, None]
+    boxes_pn = _cut(views, coefficients_nyx, model.axis_deg, uv, size)
+    boxes_pn *= inside[:, :, None, None]
     away = np.subtract.outer(views.tilt_deg, views.tilt_deg)
     weight = np.exp(-np.square(away / width_deg)) + _REFERENCE_FLOOR
     np.fill_diagonal(weight, 0.0)
@@ -181,7 +182,7 @@ def measure_offsets(
         offsets[p] = lag * pixel
         measured[p] = interior & inside[p]
     # A view's share in a reference grows with the signal its filtered image holds, which its power tells.
-    strength = np.square(coefficients_nyx, dtype=np.float64).mean(axis=(1, 2))
+    strength = np.array([float(np.vdot(image, image)) / image.size for image in coefficients_nyx])
     reference = weight[None] * (strength * inside)[:, None, :]
     reference /= np.maximum(reference.sum(axis=2, keepdims=True), 1e-12)
     return Offsets(uv_angstrom=offsets, measured=measured, reference_pnn=reference)
