@@ -13,7 +13,7 @@ from tomoset.motion.local_basis import centred_field
 from tomoset.motion.params import MotionParams, methods_text
 from tomoset.motion.registration import register_frames
 
-STAGE_VERSION = "4"
+STAGE_VERSION = "5"
 
 __all__ = [
     "STAGE_VERSION",

@@ -97,17 +97,20 @@ def cut_patches(arrays: Arrays, images_tyx: Any, n_short: int) -> tuple[Any, tup
     ]
     shape = (2 * next_fast_len((sizes[0] + 1) // 2), 2 * next_fast_len((sizes[1] + 1) // 2))
     windows = [_windows(size, count) for size, count in zip(sizes, counts, strict=True)]
-    transforms, centres, area = [], [], []
+    n_frames, width = int(images_tyx.shape[0]), shape[1] // 2 + 1
+    transforms = arrays.zeros((counts[0] * counts[1], n_frames, shape[0], width), "complex64")
+    padded = arrays.zeros((n_frames, *shape), "float32")
+    centres: list[list[float]] = []
+    area: list[float] = []
     for y, along_y in zip(starts[0], windows[0], strict=True):
         for x, along_x in zip(starts[1], windows[1], strict=True):
             window = np.outer(along_y, along_x)
             cut = images_tyx[:, y : y + sizes[0], x : x + sizes[1]]
-            padded = arrays.zeros((int(images_tyx.shape[0]), *shape), "float32")
             padded[:, : sizes[0], : sizes[1]] = (cut - cut.mean()) * arrays.array(window.astype(np.float32))
-            transforms.append(arrays.rfft2(padded, shape[1] // 2 + 1))
+            transforms[len(centres)] = arrays.rfft2(padded, width)
             centres.append([(x + _middle(along_x)) / nx - 0.5, (y + _middle(along_y)) / ny - 0.5])
             area.append(float(np.square(window).sum()))
-    return arrays.stack(transforms), shape, np.array(centres), float(np.mean(area))
+    return transforms, shape, np.array(centres), float(np.mean(area))
 
 
 def _windows(size: int, count: int) -> list[Floats]:

@@ -89,6 +89,7 @@ class SharedSignal:
         self.independent = independent
         self.n_patches, self.n_frames = (int(n) for n in frames_ptyx.shape[:2])
         self.shape, self.band = shape_yx, band
+        self._last: tuple[Floats, Any] | None = None
         self.zoom = np.asarray(zoom_xy)
         self.kx, self.ky = np.fft.rfftfreq(nx) / zoom_xy[0], np.fft.fftfreq(ny) / zoom_xy[1]
         self.k2 = np.square(self.ky)[:, None] + np.square(self.kx)[None, :]
@@ -132,9 +133,12 @@ class SharedSignal:
 
     def totals(self, shift_ptc: Floats) -> Any:
         """Sums (p, my, mx // 2 + 1) of the frames brought back."""
-        totals = self.arrays.zeros((self.n_patches, *self.frames.shape[2:]), "complex64")
-        self.arrays.add_aligned(self.frames, *self.phases(shift_ptc), totals)
-        return totals
+        # Spectra and moments are asked for at the same shifts, one after the other.
+        if self._last is None or not np.array_equal(self._last[0], shift_ptc):
+            totals = self.arrays.zeros((self.n_patches, *self.frames.shape[2:]), "complex64")
+            self.arrays.add_aligned(self.frames, *self.phases(shift_ptc), totals)
+            self._last = shift_ptc.copy(), totals
+        return self._last[1]
 
     @cached_property
     def fixed_pattern(self) -> "SharedSignal | None":
@@ -190,6 +194,11 @@ class SharedSignal:
             there = shift_ptc if pattern_shift_ptc is None else pattern_shift_ptc
             moments -= self.arrays.cross_moments(pattern.frames, pattern.totals(there), *pattern.phases(there), weights)
         return moments
+
+    def information_by_ring(self, spectra: Spectra) -> Floats:
+        """Information (r,) about a shift along either axis, mean of both, summed over patches."""
+        by_ring = 8 * np.pi**2 * self.independent * spectra.weight * spectra.share[:, None] * spectra.signal
+        return by_ring.sum(axis=0) * (self.moments_of_k[0] + self.moments_of_k[2]) / 2
 
     def information(self, spectra: Spectra) -> Floats:
         """``2 (2π)² Σ w S k kᵀ`` (h, p, 2, 2): what two frames say about their shifts, by half of Fourier space."""
