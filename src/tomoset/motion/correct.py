@@ -13,6 +13,7 @@ from tomoset.motion.camera import Camera, read_camera
 from tomoset.motion.fixed_pattern import fixed_pattern_variance
 from tomoset.motion.frame_grid import FrameGrid, crop_transform, make_frame_grid
 from tomoset.motion.gain_check import GainCheck, check_gain
+from tomoset.motion.local_band import band_for_field
 from tomoset.motion.local_basis import from_relion, to_relion
 from tomoset.motion.local_motion import LocalFit, cut_patches, fit_local_motion
 from tomoset.motion.movie_frames import MovieFrames, TransformStore, load_frames, sum_raw
@@ -27,9 +28,6 @@ Floats = NDArray[np.float64]
 
 _CUTS = 3  # of patches, at most
 _SETTLED_PIXELS = 0.07
-_FIELD_COEFFICIENTS = 15  # an axis: three courses in time times five functions of place
-_FIELD_PRECISION_PIXELS = 0.05
-_COARSEST_FIELD_ANGSTROM = 16.0  # up to 40 Å alone the errors of crowded specimens grow three-fold
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,7 +199,7 @@ def _measure_motion(transforms: Any, small: tuple[int, int], job: _Job) -> tuple
         return shift, None, 0.0
     highest = registration_band(params, pixel)
     whole = SharedSignal(job.arrays, transforms[None], small, zoom_xy=zoom, band=highest, pattern_t=pattern)
-    band = _band_for_field(whole, shift, pixel)
+    band = band_for_field(whole, shift, pixel)
     coarse = _grid_up_to(job, band)
     if coarse != small:
         transforms = job.arrays.stack([crop_transform(one, small, coarse) for one in transforms])
@@ -226,21 +224,6 @@ def _grid_up_to(job: _Job, band: float) -> tuple[int, int]:
 
     ny, nx = (min(n, 2 * next_fast_len(max(8, round(n * band)))) for n in job.grid.padded)
     return ny, nx
-
-
-def _band_for_field(whole: SharedSignal, shift: Floats, pixel_size_angstrom: float) -> float:
-    """The lowest band, cycles per pixel, whose information makes the field precise enough; else the whole band.
-
-    A field has 15 coefficients an axis, each of variance 1 / (n² I) with I what two of the n frames say about a shift.
-    A K3 movie of dense matter knows its field from detail of 16 Å as well as from 8 Å, at under half of the cost.
-    """
-    information = whole.information_by_ring(whole.spectra(shift[None]))
-    variance = _FIELD_COEFFICIENTS / (len(shift) ** 2 * np.maximum(np.cumsum(information), 1e-30))
-    rings = np.arange(1, len(information) + 1) / len(information)
-    enough = (variance < _FIELD_PRECISION_PIXELS**2) & (
-        rings * whole.band >= pixel_size_angstrom / _COARSEST_FIELD_ANGSTROM
-    )
-    return float(whole.band * rings[np.argmax(enough)]) if enough.any() else whole.band
 
 
 def _patches(
