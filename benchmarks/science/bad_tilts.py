@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, whi
 
 from shared.bad_views import plant_bad_views, rows_of
 from shared.figures import report
+from shared.kept_series import kept_path
 from shared.small_series import GOOD, SPOILED, small_series
 
 CASES = {
@@ -52,7 +53,7 @@ def simulate(
     """Tilt images of one series, and its truth."""
     name, thickness = CASES[case]
     run = f"{case.replace(', ', '-').replace('_', '-')}-{seed}"
-    kept = None if cache is None else cache / f"{case.replace(', ', '-')}-{kind}-{seed}.pickle"
+    kept = kept_path(cache, f"{case.replace(', ', '-')}-{kind}-{seed}")
     return small_series(run, name, seed, microscope, lambda s: replace(s, thickness_angstrom=thickness), kept)
 
 

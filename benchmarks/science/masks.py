@@ -27,6 +27,7 @@ from tomoset.specimen import ContaminationParams, FilmParams, GoldParams, IcePar
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, which holds what its scripts share
 
 from shared.figures import report
+from shared.kept_series import kept_path
 from shared.small_series import GOOD, small_series
 
 KINDS = ("film", "gold", "contamination")
@@ -56,7 +57,7 @@ def with_obstacles(specimen: SpecimenParams, kind: str, seed: int) -> SpecimenPa
 def simulate(name: str, kind: str, seed: int, cache: Path | None) -> tuple[TiltSeries, SeriesTruth]:
     """Tilt images of one series, and its truth."""
     run = f"{name.replace('_', '-')}-{kind}-{seed}"
-    kept = None if cache is None else cache / f"{run}.pickle"
+    kept = kept_path(cache, run)
     return small_series(run, name, seed, GOOD, lambda specimen: with_obstacles(specimen, kind, seed), kept)
 
 

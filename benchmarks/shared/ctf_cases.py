@@ -9,6 +9,7 @@ import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shared.kept_series import kept_path
 from shared.simulated import few_tilts
 from tomoset.microscope import MicroscopeParams, field_of_view_size_xy_angstrom, image
 from tomoset.model import InMemory, Resources, SeriesTruth, Silent, TiltSeries, stream
@@ -85,7 +86,7 @@ def ctf_case(
     microscope = microscope_of(case, seed, recipe.microscope.defocus_angstrom)
     if quick:
         microscope = few_tilts(replace(microscope, n_frames=8), 5 * microscope.tilt_step_deg)
-    kept = None if cache is None else cache / f"{name.replace(' ', '_')}-{seed}{'-quick' if quick else ''}.pickle"
+    kept = kept_path(cache, f"{name.replace(' ', '_')}-{seed}{'-quick' if quick else ''}")
     if kept is not None and kept.is_file():
         series, truth = pickle.loads(kept.read_bytes())  # noqa: S301 our own file
         return series, truth, microscope.pretilt_deg

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shared.kept_series import kept_path
 from tomoset.ctf import CtfParams, estimate_ctf
 from tomoset.microscope import MicroscopeParams, field_of_view_size_xy_angstrom, image
 from tomoset.model import InMemory, MovieSet, Resources, SeriesTruth, Silent, TiltSeries, stream
@@ -101,7 +102,7 @@ def prepared_series(name: str, seed: int, cache: Path | None = None) -> tuple[Ti
     ``cache`` is a folder of tilt images that earlier calls left; CTF estimates are always made anew.
     """
     recipe = load_recipe(CASES[name].recipe)
-    kept = None if cache is None else cache / f"{name}-{seed}.pickle"
+    kept = kept_path(cache, f"{name}-{seed}")
     if kept is not None and kept.is_file():
         series, truth = pickle.loads(kept.read_bytes())  # noqa: S301 our own file
     else:
