@@ -38,8 +38,8 @@ class Resources:
     Parameters
     ----------
     device : {"cpu", "cuda"}
-        Where networks are trained and run, and where the reconstruction projects; every other stage works on the CPU,
-        whatever is said here.
+        Where networks are trained and run, movies corrected and tomograms projected; every other stage works on the
+        CPU, whatever is said here.
     workers : int
         Threads a stage may use.
     memory_gib : float
