@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from microscope_scene import QUIET, analytic_contrast, beads, record, small, specimen, undamaged_contrast
 
-from tomoset.geometry import random_rotations
+from tomoset.geometry import quadratic_terms, random_rotations
 from tomoset.microscope.beads import bead_model, project_beads
 from tomoset.microscope.field import canvas_of
 from tomoset.microscope.ice import ice_path, ice_spectrum
 from tomoset.microscope.optics import matter_spectrum
 from tomoset.microscope.projection import project_molecules, transform_molecule
 from tomoset.microscope.rendering import bar_shadow, surviving_frequency
-from tomoset.model import IceLayer, Scatterers, deformation_terms, local_motion_terms
+from tomoset.model import IceLayer, Scatterers, deformation_terms
 from tomoset.physics import damage_amplitude
 
 STILL = {**QUIET, "stage_shift_angstrom": 0.0, "axis_error_deg": 0.0, "gain_spread": 0.0}
@@ -162,7 +162,7 @@ def test_local_motion_warps_each_frame_by_the_polynomials():
     scene = movies.movies[1].frames_tyx.scene
     landed = truth.geometry.project(grid)[1]
     for frame in range(3):
-        motion = local_motion_terms(landed / truth.field_angstrom) @ truth.local_motion[1, frame].T
+        motion = quadratic_terms(landed / truth.field_angstrom) @ truth.local_motion[1, frame].T
         expected = expected_places(params, truth, landed + motion)
         assert relative_error(scene.contrast(1, frame), expected, border=40) < 0.04
         if np.abs(motion).max() > 4:
