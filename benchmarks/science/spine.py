@@ -34,11 +34,11 @@ def processing_figures(layout: ProjectLayout) -> None:
     ]
     voxel = max(size for run in layout.runs() for size in find_voxel_sizes(layout, run))
     shift = max(max(r.shift_u_rms_angstrom, r.shift_v_rms_angstrom) for r in results)
-    report("global motion, rms", max(r.motion_rms_pixel for r in results), "px", 0.2)
-    report("tilt axis", max(abs(r.axis_error_deg) for r in results), "deg", 0.3)
+    report("global motion, rms", max(r.motion_rms_pixel for r in results), "px", 0.1)
+    report("tilt axis", max(abs(r.axis_error_deg) for r in results), "deg", 0.1)
     report("shifts, rms, gauge-free, of a 10 or 12 Å pixel", shift / voxel, "px", 0.5)
-    report("shifts across the axis, rms", max(r.shift_u_rms_angstrom for r in results), "Å", 0.5 * voxel)
-    report("shifts along the axis, rms", max(r.shift_v_rms_angstrom for r in results), "Å", 0.5 * voxel)
+    report("shifts across the axis, rms", max(r.shift_u_rms_angstrom for r in results), "Å", 1.0)
+    report("shifts along the axis, rms", max(r.shift_v_rms_angstrom for r in results), "Å", 1.0)
     report("defocus at 0°", max(abs(r.defocus_zero_tilt_relative) for r in results), "relative", 0.03)
     report("defocus, all tilts, rms", max(r.defocus_rms_relative for r in results), "relative", 0.03)
 

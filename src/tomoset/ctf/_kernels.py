@@ -12,9 +12,7 @@ N_COUPLINGS = 11
 
 
 @numba.njit(cache=True, nogil=True)
-def add_power_by_ring(
-    transform: NDArray[np.complex64], index: NDArray[np.int32], power: NDArray[np.float64]
-) -> None:  # pragma: no cover compiled
+def add_power_by_ring(transform: NDArray[np.complex64], index: NDArray[np.int32], power: NDArray[np.float64]) -> None:
     """Add the squared modulus of every coefficient to its ring; index −1 is left out."""
     for i in range(transform.shape[0]):
         for j in range(transform.shape[1]):
@@ -41,7 +39,7 @@ def accumulate_tilt(  # noqa: PLR0913, PLR0917 one pass over the spectra
     gradient: NDArray[np.float64],
     information: NDArray[np.float64],
     occupancy: NDArray[np.float64],
-) -> float:  # pragma: no cover compiled
+) -> float:
     """Log-likelihood of one tilt and its derivatives in defocus, height gradient and astigmatism.
 
     Parameters

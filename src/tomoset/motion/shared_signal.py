@@ -195,14 +195,17 @@ class SharedSignal:
             moments -= self.arrays.cross_moments(pattern.frames, pattern.totals(there), *pattern.phases(there), weights)
         return moments
 
+    def _curvature_by_ring(self, spectra: Spectra) -> Floats:
+        """``2 (2π)² w S`` (p, r), to be multiplied by products of frequencies."""
+        return 8 * np.pi**2 * self.independent * spectra.weight * spectra.share[:, None] * spectra.signal
+
     def information_by_ring(self, spectra: Spectra) -> Floats:
         """Information (r,) about a shift along either axis, mean of both, summed over patches."""
-        by_ring = 8 * np.pi**2 * self.independent * spectra.weight * spectra.share[:, None] * spectra.signal
-        return by_ring.sum(axis=0) * (self.moments_of_k[0] + self.moments_of_k[2]) / 2
+        return self._curvature_by_ring(spectra).sum(axis=0) * (self.moments_of_k[0] + self.moments_of_k[2]) / 2
 
     def information(self, spectra: Spectra) -> Floats:
         """``2 (2π)² Σ w S k kᵀ`` (h, p, 2, 2): what two frames say about their shifts, by half of Fourier space."""
-        by_ring = 8 * np.pi**2 * self.independent * spectra.weight * spectra.share[:, None] * spectra.signal
+        by_ring = self._curvature_by_ring(spectra)
         halves = np.stack([self.half_of_ring == h for h in (0, 1)])
         xx, xy, yy = np.einsum("pr,hr,mr->mhp", by_ring, halves, self.moments_of_k)
         return np.moveaxis(np.array([[xx, xy], [xy, yy]]), (0, 1), (2, 3))
