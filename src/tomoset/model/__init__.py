@@ -5,7 +5,7 @@ The ninth word, ``Recipe``, is composed of the stages' own parameters and theref
 """
 
 from tomoset.model.array_source import ArraySource, InMemory, Region
-from tomoset.model.labels import Labels, PickableObject, Picks, Segmentation
+from tomoset.model.labels import IGNORE, Labels, PickableObject, PickFlag, Picks, Segmentation
 from tomoset.model.matter import BilayerProfile, Filament, IceLayer, Membrane, Scatterers
 from tomoset.model.movies import Movie, MovieSet, Optics
 from tomoset.model.random_streams import stream
@@ -15,24 +15,29 @@ from tomoset.model.score import ClassScore, PrecisionRecall, Score
 from tomoset.model.specimen import CompositionRow, Molecules, Specimen
 from tomoset.model.tilt_series import CtfEstimate, MotionTrack, Tilt, TiltSeries
 from tomoset.model.tomogram import Tomogram
+from tomoset.model.traces import FilamentTrace, MembraneSurface
 from tomoset.model.truth import SeriesTruth, deformation_terms
 
 __all__ = [
+    "IGNORE",
     "ArraySource",
     "BilayerProfile",
     "ClassScore",
     "CompositionRow",
     "CtfEstimate",
     "Filament",
+    "FilamentTrace",
     "IceLayer",
     "InMemory",
     "Labels",
     "Membrane",
+    "MembraneSurface",
     "Molecules",
     "MotionTrack",
     "Movie",
     "MovieSet",
     "Optics",
+    "PickFlag",
     "PickableObject",
     "Picks",
     "PrecisionRecall",

@@ -1,6 +1,8 @@
 """What is where in a tomogram, who says so, and how sure they are."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from enum import IntFlag
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,8 +10,29 @@ from numpy.typing import ArrayLike, NDArray
 from tomoset.errors import GeometryError, ParameterError
 from tomoset.geometry import check_rotations
 from tomoset.model.array_source import ArraySource
+from tomoset.model.traces import FilamentTrace, MembraneSurface
 
-__all__ = ["Labels", "PickableObject", "Picks", "Segmentation"]
+__all__ = ["IGNORE", "Labels", "PickFlag", "PickableObject", "Picks", "Segmentation"]
+
+IGNORE = 255
+"""Value of a semantic mask where nobody has said what is there: neither class nor background, never trained on or
+scored."""
+
+SegmentationKind = Literal["semantic", "instance", "probability"]
+
+
+class PickFlag(IntFlag):
+    """What is special about one pick; values are kept in files and never change their meaning."""
+
+    NONE = 0
+    EDGE = 1
+    """A part of the particle lies outside the volume."""
+    INFERRED = 2
+    """Placed by a rule (along a filament, on a lattice, in a closed surface) and not seen by itself."""
+    EXCLUDED_REGION = 4
+    """Inside a region where labels are not trusted: gold, carbon, ice contamination, beyond the ice."""
+    CONFLICT = 8
+    """Another label claims the same place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +80,24 @@ class PickableObject:
             raise ParameterError(f"object {self.name}: label must be ≥ 1 and radius > 0 Å")
 
 
+_PER_PICK = (
+    "rotations",
+    "scores",
+    "margins",
+    "rivals",
+    "posterior",
+    "false_discovery_rates",
+    "instance_ids",
+    "orientation_known",
+    "flags",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picks:
-    """Positions and poses of the particles of one class in one tomogram.
+    """Positions and poses of the particles of one class in one tomogram, each with what is known of its certainty.
+
+    Everything but the positions is optional: None says that nobody has determined it.
 
     Parameters
     ----------
@@ -71,8 +109,24 @@ class Picks:
         Active, particle -> tomogram; None when orientations were not determined.
     scores : (n,) array of float64 or None
         Larger is surer; None for truth and hand-made picks.
+    score_kind : str
+        What the scores are: ``"log-likelihood ratio"``, ``"probability"`` …; empty when unknown.
     margins : (n,) array of float64 or None
         Score minus that of the best other class at the same place.
+    rivals : (n,) array of str or None
+        Name of that other class; ``""`` where there is none.
+    posterior_classes : tuple of str
+        Columns of ``posterior``.
+    posterior : (n, k) array of float64 or None
+        Probability of each class; what is missing to one is the probability that nothing is there.
+    false_discovery_rates : (n,) array of float64 or None
+        Estimated share of false picks among those of the class with this score or a better one.
+    instance_ids : (n,) array of int64 or None
+        The individual a pick belongs to (all picks along one filament share one); 0 = none.
+    orientation_known : (n,) array of bool or None
+        For labels in which only some rotations are meant; None means all, when there are rotations.
+    flags : (n,) array of uint32 or None
+        Sums of ``PickFlag``.
 
     Raises
     ------
@@ -84,24 +138,46 @@ class Picks:
     positions_angstrom_xyz: NDArray[np.float64]
     rotations: NDArray[np.float64] | None = None
     scores: NDArray[np.float64] | None = None
+    score_kind: str = ""
     margins: NDArray[np.float64] | None = None
+    rivals: NDArray[np.str_] | None = None
+    posterior_classes: tuple[str, ...] = ()
+    posterior: NDArray[np.float64] | None = None
+    false_discovery_rates: NDArray[np.float64] | None = None
+    instance_ids: NDArray[np.int64] | None = None
+    orientation_known: NDArray[np.bool_] | None = None
+    flags: NDArray[np.uint32] | None = None
 
     def __post_init__(self) -> None:
-        """Bring everything to float64 and check lengths."""
-        positions = np.asarray(self.positions_angstrom_xyz, dtype=np.float64).reshape(-1, 3)
-        object.__setattr__(self, "positions_angstrom_xyz", positions)
-        n = len(positions)
+        """Bring everything to its type and check lengths."""
+        self._become("positions_angstrom_xyz", np.float64, (-1, 3))
+        self._become("rotations", np.float64, (-1, 3, 3))
         if self.rotations is not None:
-            rotations = np.asarray(self.rotations, dtype=np.float64).reshape(-1, 3, 3)
-            object.__setattr__(self, "rotations", check_rotations(rotations, f"picks of {self.object_name}"))
-        for name in ("rotations", "scores", "margins"):
+            checked = check_rotations(self.rotations, f"picks of {self.object_name}")
+            object.__setattr__(self, "rotations", checked)
+        for name in ("scores", "margins", "false_discovery_rates"):
+            self._become(name, np.float64, (-1,))
+        self._become("posterior", np.float64, (-1, max(1, len(self.posterior_classes))))
+        self._become("instance_ids", np.int64, (-1,))
+        self._become("orientation_known", np.bool_, (-1,))
+        self._become("flags", np.uint32, (-1,))
+        if self.rivals is not None:
+            object.__setattr__(self, "rivals", np.asarray(self.rivals, dtype=np.str_).reshape(-1))
+        for name in _PER_PICK:
             value = getattr(self, name)
-            if value is not None and len(value) != n:
-                raise GeometryError(f"picks of {self.object_name}: {n} positions but {len(value)} {name}")
-        for name in ("scores", "margins"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, np.asarray(value, dtype=np.float64))
+            if value is not None and len(value) != len(self):
+                raise GeometryError(f"picks of {self.object_name}: {len(self)} positions but {len(value)} {name}")
+        if (self.posterior is None) != (not self.posterior_classes):
+            raise GeometryError(f"picks of {self.object_name}: expected a posterior together with its classes")
+
+    def _become(self, name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        try:
+            object.__setattr__(self, name, np.asarray(value, dtype=dtype).reshape(shape))
+        except ValueError as error:
+            raise GeometryError(f"picks of {self.object_name}: {name}: {error}") from error
 
     def __len__(self) -> int:
         """Number of picks."""
@@ -110,22 +186,33 @@ class Picks:
     def select(self, which: ArrayLike) -> "Picks":
         """Return some of the picks: a mask or indices."""
         chosen = np.asarray(which)
-        return Picks(
-            object_name=self.object_name,
-            positions_angstrom_xyz=self.positions_angstrom_xyz[chosen],
-            rotations=None if self.rotations is None else self.rotations[chosen],
-            scores=None if self.scores is None else self.scores[chosen],
-            margins=None if self.margins is None else self.margins[chosen],
-        )
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name in ("positions_angstrom_xyz", *_PER_PICK):
+            if values[name] is not None:
+                values[name] = values[name][chosen]
+        return Picks(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Segmentation:
-    """A mask on a tomogram's grid: 0 is background, other values are ``PickableObject.label``."""
+    """A mask on a tomogram's grid.
+
+    Parameters
+    ----------
+    name : str
+        The class, or ``"semantic"`` or the like for many at once.
+    mask_zyx : ArraySource
+        By ``kind``: uint8 values of ``PickableObject.label``, 0 for background and ``IGNORE`` where nobody has said;
+        uint32 numbers of individuals; or float32 probabilities of the class ``name``.
+    voxel_size_angstrom : float
+        Of the tomogram's grid.
+    kind : {"semantic", "instance", "probability"}
+    """
 
     name: str
     mask_zyx: ArraySource
     voxel_size_angstrom: float
+    kind: SegmentationKind = "semantic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -143,8 +230,12 @@ class Labels:
     picks : tuple of Picks
         One per class.
     segmentations : tuple of Segmentation
+    filaments : tuple of FilamentTrace
+    membranes : tuple of MembraneSurface
     method : str
         One sentence on how they were made.
+    notes : dict of str to float
+        Numbers the method reports about itself.
     """
 
     run: str
@@ -153,6 +244,8 @@ class Labels:
     voxel_size_angstrom: float
     picks: tuple[Picks, ...] = ()
     segmentations: tuple[Segmentation, ...] = ()
+    filaments: tuple[FilamentTrace, ...] = ()
+    membranes: tuple[MembraneSurface, ...] = ()
     method: str = ""
     notes: dict[str, float] = field(default_factory=dict)
 
