@@ -2,14 +2,20 @@
 
 from tomoset.release.alignment_files import write_exchange_files
 from tomoset.release.dataset import FORMATS, ReleaseInfo, RunToRelease
+from tomoset.release.facts import Author, DatasetFacts, Funding, InstrumentFacts, SampleFacts
 from tomoset.release.manifest import MANIFEST, verify_manifest, write_manifest
 from tomoset.release.write import write_release
 
 __all__ = [
     "FORMATS",
     "MANIFEST",
+    "Author",
+    "DatasetFacts",
+    "Funding",
+    "InstrumentFacts",
     "ReleaseInfo",
     "RunToRelease",
+    "SampleFacts",
     "verify_manifest",
     "write_exchange_files",
     "write_manifest",

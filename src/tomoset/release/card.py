@@ -57,7 +57,7 @@ def card_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]], forma
         lines += ["## What formats could not hold", "", *(f"- {note}" for note in format_notes), ""]
     if info.rejected:
         lines += ["## Left out", "", *(f"- {run}: {reason}" for run, reason in info.rejected.items()), ""]
-    lines += ["## Licence and citation", "", f"{info.licence}. {info.citation or 'Cite tomoset and this dataset.'}", ""]
+    lines += ["## Licence and citation", "", f"{info.licence}. {info.citation}", ""]
     return "\n".join(lines)
 
 

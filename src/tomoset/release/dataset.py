@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tomoset.errors import ParameterError
 from tomoset.model import Labels, PickableObject, TiltSeries, Tomogram
+from tomoset.release.facts import DatasetFacts
 
 __all__ = ["FORMATS", "ReleaseInfo", "RunToRelease"]
 
@@ -39,11 +40,13 @@ class ReleaseInfo:
     rejected : dict of str to str
         Runs that are left out, with the reason.
     is_simulated : bool
+    facts : DatasetFacts
+        What people say about it.
 
     Raises
     ------
     ParameterError
-        If a format is unknown, none is asked for, or the licence is missing.
+        If a format is unknown, none is asked for, or licence, citation or authors are missing.
     """
 
     name: str
@@ -56,6 +59,7 @@ class ReleaseInfo:
     formats: tuple[str, ...]
     rejected: dict[str, str]
     is_simulated: bool
+    facts: DatasetFacts
 
     def __post_init__(self) -> None:
         """Refuse what nobody could use."""
@@ -63,5 +67,17 @@ class ReleaseInfo:
         if unknown or not self.formats:
             found = ", ".join(unknown) or "none"
             raise ParameterError(f"--formats: expected some of {', '.join(FORMATS)}, found {found}")
-        if not self.licence:
-            raise ParameterError("expected a licence (SPDX identifier, e.g. CC0-1.0) in the recipe, found none")
+        missing = [
+            f"{what} ({where})"
+            for what, where, there in (
+                ("a licence", 'licence = "CC0-1.0" or another SPDX identifier', self.licence),
+                ("a citation", 'citation = "…"', self.citation),
+                ("authors", '[[dataset.authors]] with name = "…"', self.facts.authors),
+            )
+            if not there
+        ]
+        if missing:
+            raise ParameterError(
+                f"expected {', '.join(missing)} in recipe.toml before anything is published, found none; add what is "
+                "missing and release again"
+            )

@@ -21,6 +21,7 @@ from tomoset.microscope import MicroscopeParams
 from tomoset.model import PickableObject
 from tomoset.motion import MotionParams
 from tomoset.reconstruction import DeconvolutionParams, DenoiseParams, ReconstructionParams
+from tomoset.release import DatasetFacts
 from tomoset.specimen import SpecimenParams, required_species
 from tomoset.structures import BUILT_IN_NAMES, built_in_symmetry
 from tomoset.workflow.proteomes import expand_proteomes
@@ -119,7 +120,9 @@ class Recipe:
     deconvolution : DeconvolutionParams or None
         How to deconvolve every tomogram for the eye; absent = not done.
     licence, citation : str
-        What a release says about rights.
+        SPDX identifier, and how to cite the dataset; a release without them is refused.
+    dataset : DatasetFacts
+        Who made it, from what, with which instruments.
     """
 
     name: str
@@ -138,8 +141,9 @@ class Recipe:
     deconvolution: DeconvolutionParams | None = None
     curation: CurationParams = field(default_factory=CurationParams)
     annotation: TemplateParams = field(default_factory=TemplateParams)
-    licence: str = "CC0-1.0"
+    licence: str = ""
     citation: str = ""
+    dataset: DatasetFacts = field(default_factory=DatasetFacts)
 
     def __post_init__(self) -> None:
         """Check what concerns more than one table."""

@@ -58,6 +58,7 @@ def release_project(root: Path, out: Path, formats: tuple[str, ...], *, progress
         formats=formats,
         rejected=left_out,
         is_simulated=recipe.is_simulated,
+        facts=recipe.dataset,
     )
     if not ready:
         reasons = "; ".join(f"{run}: {reason}" for run, reason in left_out.items()) or "there are no runs"
