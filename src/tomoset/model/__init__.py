@@ -11,7 +11,16 @@ from tomoset.model.movies import Movie, MovieSet, Optics
 from tomoset.model.random_streams import stream
 from tomoset.model.release import Release, ReleasedFile
 from tomoset.model.resources import Progress, Resources, Silent, allocate_in_memory
-from tomoset.model.score import ClassScore, PrecisionRecall, Score
+from tomoset.model.score import (
+    Calibration,
+    ClassScore,
+    FreeResponse,
+    PrecisionRecall,
+    RunCounts,
+    Score,
+    SegmentationScore,
+    StratumScore,
+)
 from tomoset.model.specimen import CompositionRow, Molecules, Specimen
 from tomoset.model.tilt_series import CtfEstimate, MotionTrack, Tilt, TiltSeries
 from tomoset.model.tomogram import Tomogram
@@ -22,11 +31,13 @@ __all__ = [
     "IGNORE",
     "ArraySource",
     "BilayerProfile",
+    "Calibration",
     "ClassScore",
     "CompositionRow",
     "CtfEstimate",
     "Filament",
     "FilamentTrace",
+    "FreeResponse",
     "IceLayer",
     "InMemory",
     "Labels",
@@ -46,12 +57,15 @@ __all__ = [
     "Release",
     "ReleasedFile",
     "Resources",
+    "RunCounts",
     "Scatterers",
     "Score",
     "Segmentation",
+    "SegmentationScore",
     "SeriesTruth",
     "Silent",
     "Specimen",
+    "StratumScore",
     "Tilt",
     "TiltSeries",
     "Tomogram",
