@@ -51,7 +51,7 @@ def test_identifiers_are_checked(table: dict[str, object], complaint: str) -> No
 
 def test_an_orcid_is_one() -> None:
     Author(name="A. Person", orcid="0000-0002-1825-009X")
-    with pytest.raises(ParameterError, match="0000-0000-0000-0000 for A. Person"):
+    with pytest.raises(ParameterError, match=r"0000-0000-0000-0000 for A\. Person"):
         Author(name="A. Person", orcid="1825-0097")
 
 
