@@ -6,18 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomoset.errors import FormatError, ParameterError
+from tomoset.model.labels import SegmentationKind
 
 __all__ = [
+    "MeshEntry",
     "PicksEntry",
     "SegmentationEntry",
     "TomogramEntry",
     "check_copick_name",
+    "list_meshes",
     "list_picks",
     "list_runs",
     "list_segmentations",
     "list_tomograms",
+    "mesh_path",
     "picks_path",
+    "replace_refused",
+    "segmentation_kind",
     "segmentation_path",
+    "sidecar_path",
     "split_segmentation_name",
     "tomogram_path",
 ]
@@ -28,6 +35,12 @@ PathLike = str | os.PathLike[str]
 _REFUSED = re.compile(r'[<>:"/\\|?*\x00-\x1F\x7F\s_]')
 _MULTILABEL = "-multilabel"
 _SPACING_FOLDER = re.compile(r"VoxelSpacing(\d+(?:\.\d+)?)")
+# The first two are copick's own (1.31); it knows no probabilities, and lists no folder that it does not know.
+_FOLDERS: dict[SegmentationKind, str] = {
+    "semantic": "Segmentations",
+    "instance": "InstanceSegmentations",
+    "probability": "ProbabilityMaps",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +63,16 @@ class TomogramEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeshEntry:
+    """A file of meshes of a run."""
+
+    path: Path
+    user: str
+    session: str
+    object_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentationEntry:
     """A segmentation of a run."""
 
@@ -59,6 +82,7 @@ class SegmentationEntry:
     session: str
     name: str
     is_multilabel: bool
+    kind: SegmentationKind = "semantic"
 
 
 def check_copick_name(name: str, what: str) -> str:
@@ -70,12 +94,16 @@ def check_copick_name(name: str, what: str) -> str:
         If the name is empty, holds an underscore, blank or path sign, or begins or ends with a hyphen.
     """
     if not name or _REFUSED.search(name) or name.strip("-") != name:
-        proposal = _REFUSED.sub("-", name).strip("-") or "name"
         raise ParameterError(
             f"{what} {name!r}: expected letters, digits, dots and hyphens, because copick splits file names at '_' "
-            f"and rewrites other signs; use {proposal!r}"
+            f"and rewrites other signs; use {replace_refused(name)!r}"
         )
     return name
+
+
+def replace_refused(name: str) -> str:
+    """Return the name with a hyphen for every sign that copick would split or rewrite; ``"name"`` if none is left."""
+    return _REFUSED.sub("-", name).strip("-") or "name"
 
 
 def picks_path(root: PathLike, run: str, *, user: str, session: str, object_name: str) -> Path:
@@ -91,15 +119,37 @@ def tomogram_path(root: PathLike, run: str, *, voxel_size_angstrom: float, kind:
 
 
 def segmentation_path(
-    root: PathLike, run: str, *, voxel_size_angstrom: float, user: str, session: str, name: str, is_multilabel: bool
+    root: PathLike,
+    run: str,
+    *,
+    voxel_size_angstrom: float,
+    user: str,
+    session: str,
+    name: str,
+    is_multilabel: bool,
+    kind: SegmentationKind = "semantic",
 ) -> Path:
-    """Path of a segmentation: ``…/Segmentations/10.000_<user>_<session>_<name>[-multilabel].zarr``."""
+    """Path of a segmentation: ``…/Segmentations/10.000_<user>_<session>_<name>[-multilabel].zarr``.
+
+    Instances lie in copick's folder ``InstanceSegmentations``, probabilities in ``ProbabilityMaps``.
+    """
     parts = _checked(user=user, session=session, name=name)
     if name.endswith(_MULTILABEL):
         raise ParameterError(f"segmentation name {name!r}: '{_MULTILABEL}' is added by the format; leave it out")
-    suffix = _MULTILABEL if is_multilabel else ""
+    suffix = _MULTILABEL if is_multilabel and kind == "semantic" else ""
     stem = "_".join((f"{voxel_size_angstrom:.3f}", *parts))
-    return _run_folder(root, run) / "Segmentations" / f"{stem}{suffix}.zarr"
+    return _run_folder(root, run) / _FOLDERS[kind] / f"{stem}{suffix}.zarr"
+
+
+def mesh_path(root: PathLike, run: str, *, user: str, session: str, object_name: str) -> Path:
+    """Path of the meshes of one class: ``ExperimentRuns/<run>/Meshes/<user>_<session>_<object>.glb``."""
+    parts = _checked(user=user, session=session, object_name=object_name)
+    return _run_folder(root, run) / "Meshes" / f"{'_'.join(parts)}.glb"
+
+
+def sidecar_path(root: PathLike, run: str, folder: str, *names: str) -> Path:
+    """Path of a JSON document that copick does not look for: ``ExperimentRuns/<run>/<folder>/<names with _>.json``."""
+    return _run_folder(root, run) / folder / f"{'_'.join(check_copick_name(name, folder) for name in names)}.json"
 
 
 def list_runs(root: PathLike) -> tuple[str, ...]:
@@ -132,10 +182,25 @@ def list_tomograms(root: PathLike, run: str) -> tuple[TomogramEntry, ...]:
     return tuple(sorted(entries, key=lambda e: (e.voxel_size_angstrom, e.kind)))
 
 
-def list_segmentations(root: PathLike, run: str) -> tuple[SegmentationEntry, ...]:
-    """Segmentations of a run, sorted by name."""
+def list_meshes(root: PathLike, run: str) -> tuple[MeshEntry, ...]:
+    """Files of meshes of a run, sorted by name."""
+    found = ((path, path.stem.split("_")) for path in _visible(_run_folder(root, run) / "Meshes", "*.glb"))
+    return tuple(
+        MeshEntry(path=path, user=parts[0], session=parts[1], object_name=parts[2])
+        for path, parts in found
+        if len(parts) == 3
+    )
+
+
+def segmentation_kind(path: Path) -> SegmentationKind:
+    """Kind of a segmentation, from the folder it lies in; semantic in folders of another name."""
+    return next((kind for kind, folder in _FOLDERS.items() if path.parent.name == folder), "semantic")
+
+
+def list_segmentations(root: PathLike, run: str, kind: SegmentationKind = "semantic") -> tuple[SegmentationEntry, ...]:
+    """Segmentations of a run and a kind, sorted by name."""
     entries = []
-    for path in _visible(_run_folder(root, run) / "Segmentations", "*.zarr"):
+    for path in _visible(_run_folder(root, run) / _FOLDERS[kind], "*.zarr"):
         if len(path.stem.split("_")) == 4:
             voxel, user, session, name, multilabel = split_segmentation_name(path)
             entries.append(
@@ -146,6 +211,7 @@ def list_segmentations(root: PathLike, run: str) -> tuple[SegmentationEntry, ...
                     session=session,
                     name=name,
                     is_multilabel=multilabel,
+                    kind=kind,
                 )
             )
     return tuple(entries)
