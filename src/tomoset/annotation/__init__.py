@@ -1,5 +1,6 @@
 """Labels: templates, truth, and the metrics of their quality."""
 
+from tomoset.annotation.consensus import Consensus, ConsensusParams, consensus_methods_text, reach_consensus
 from tomoset.annotation.frames import FrameFit, fit_specimen_frames
 from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.template_matching import match_templates, methods_text
@@ -9,12 +10,16 @@ STAGE_VERSION = "1"
 
 __all__ = [
     "STAGE_VERSION",
+    "Consensus",
+    "ConsensusParams",
     "FrameFit",
     "Template",
     "TemplateParams",
+    "consensus_methods_text",
     "fit_specimen_frames",
     "match_templates",
     "methods_text",
+    "reach_consensus",
     "specimen_frame",
     "truth_labels",
     "truth_methods_text",
