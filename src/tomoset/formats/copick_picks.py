@@ -270,6 +270,8 @@ def _evidence(file: Path, points: list[dict[str, Any]], ours: dict[str, Any] | N
     said = set((ours or {}).get("fields", ()))
     found: dict[str, Any] = {}
     for name, key in _KEY_OF.items():
+        if ours is None and name not in ("scores", "margins"):
+            continue  # a key of the same name that another program means otherwise
         values = [point.get(key) for point in points]
         if name not in said and all(value is None for value in values):
             continue
@@ -279,8 +281,6 @@ def _evidence(file: Path, points: list[dict[str, Any]], ours: dict[str, Any] | N
             raise FormatError(f"{file.name}: expected a number for every {key}, found {error}") from error
         if name == "scores" and not np.all(np.isfinite(found[name])):
             raise FormatError(f"{file.name}: expected finite numbers for {key}, found NaN or infinity")
-    if ours is None:  # keys of the same names that another program means otherwise
-        found = {name: value for name, value in found.items() if name in ("scores", "margins")}
     return found
 
 

@@ -1,47 +1,127 @@
-"""Labels on disk: copick's picks files."""
+"""Labels on disk: copick's places, and beside them what copick has no place for."""
 
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from tomoset.errors import InputMissingError, ParameterError
 from tomoset.formats.copick import CopickPicks, list_picks, list_tomograms, picks_path, read_picks, write_picks
-from tomoset.model import Labels
+from tomoset.model import FilamentTrace, Labels, Picks
+from tomoset.workflow.label_parts import (
+    load_filaments,
+    load_label_set,
+    load_membranes,
+    load_segmentations,
+    save_filaments,
+    save_label_set,
+    save_membranes,
+    save_segmentations,
+)
 from tomoset.workflow.layout import ProjectLayout
 
-__all__ = ["count_picks", "find_voxel_sizes", "labeled_voxel_size", "load_labels", "save_labels"]
+__all__ = ["count_picks", "find_voxel_sizes", "labeled_voxel_size", "load_labels", "points_along", "save_labels"]
 
 _VOXEL_TOLERANCE = 1e-3
 
 
 def save_labels(layout: ProjectLayout, labels: Labels) -> list[Path]:
-    """Write the picks of every class; returns the files."""
-    return [
-        write_picks(
-            layout.root,
-            labels.run,
-            picks,
-            user=labels.user,
-            session=labels.session,
-            voxel_size_angstrom=labels.voxel_size_angstrom,
+    """Write all of one author's labels of one round; returns the files.
+
+    Each file is written whole or not at all, the list of them last. What the same author's last labels of the same
+    round held and these do not is removed; files that others put there stay. Filaments without picks of their class
+    are also written as copick points along them, so that copick's users see them.
+
+    Raises
+    ------
+    ParameterError
+        If a name is one copick would split, a class occurs twice, or a number is not finite.
+    OutputError
+        If it cannot be written.
+    """
+    names = [picks.object_name for picks in labels.picks]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ParameterError(
+            f"{labels.run}: expected one set of picks a class, found {names.count(twice[0])} of {twice[0]}; "
+            "one would overwrite the other: join them first"
         )
-        for picks in labels.picks
+    write = partial(
+        write_picks,
+        layout.root,
+        labels.run,
+        user=labels.user,
+        session=labels.session,
+        voxel_size_angstrom=labels.voxel_size_angstrom,
+    )
+    written = [write(picks=picks) for picks in labels.picks]
+    written += [
+        write(picks=picks, derived_from="filaments")
+        for picks in points_along(labels.filaments)
+        if picks.object_name not in names
     ]
+    written += save_segmentations(layout, labels)
+    written += save_filaments(layout, labels)
+    written += save_membranes(layout, labels)
+    return [*written, save_label_set(layout, labels, written)]
 
 
 def load_labels(
-    layout: ProjectLayout, run: str, user: str, session: str, names: tuple[str, ...], voxel_size_angstrom: float
+    layout: ProjectLayout,
+    run: str,
+    user: str,
+    session: str,
+    names: tuple[str, ...] | None,
+    voxel_size_angstrom: float,
 ) -> Labels:
-    """Picks that one author made in one round on the tomogram of a voxel size; a class without a file has none.
+    """All that one author made in one round on the tomogram of a voxel size.
 
-    Picks that were made on another tomogram of the run are left out: its voxel (0, 0, 0) lies elsewhere.
+    Picks, filaments and membranes of the classes in ``names`` are read, of every class where it is None; a class
+    without a file has none. Labels that were made on another tomogram of the run are left out: its voxel (0, 0, 0)
+    lies elsewhere. Masks are opened, not read. Meshes come back as float32 holds them (3e-4 Å at 6000 Å), everything
+    else as it was saved.
     """
+    wanted = partial(_is_of, voxel_size_angstrom=voxel_size_angstrom)
+    if names is None:
+        names = tuple(e.object_name for e in list_picks(layout.root, run) if (e.user, e.session) == (user, session))
+        classes = None
+    else:
+        classes = set(names)
     stored = [each for _, each in _stored_picks(layout, run, user, session, names)]
+    about = load_label_set(layout, run, user, session)
     return Labels(
         run=run,
         user=user,
         session=session,
         voxel_size_angstrom=voxel_size_angstrom,
-        picks=tuple(each.picks for each in stored if _is_of(each.voxel_size_angstrom, voxel_size_angstrom)),
+        picks=tuple(each.picks for each in stored if wanted(each.voxel_size_angstrom) and not each.derived_from),
+        segmentations=load_segmentations(layout, run, user, session, wanted),
+        filaments=tuple(
+            each
+            for each in load_filaments(layout, run, user, session, wanted)
+            if classes is None or each.object_name in classes
+        ),
+        membranes=tuple(
+            each
+            for each in load_membranes(layout, run, user, session, wanted)
+            if classes is None or each.object_name in classes
+        ),
+        method=about.method,
+        notes=about.notes,
     )
+
+
+def points_along(filaments: tuple[FilamentTrace, ...]) -> list[Picks]:
+    """Control points of filaments as picks of each class, every filament an instance."""
+    return [
+        Picks(
+            object_name=name,
+            positions_angstrom_xyz=np.concatenate([each.points_angstrom_xyz for each in traces]),
+            instance_ids=np.concatenate([np.full(len(each.points_angstrom_xyz), each.instance_id) for each in traces]),
+        )
+        for name in dict.fromkeys(each.object_name for each in filaments)
+        for traces in [[each for each in filaments if each.object_name == name]]
+    ]
 
 
 def labeled_voxel_size(layout: ProjectLayout, run: str, user: str, session: str, names: tuple[str, ...]) -> float:
@@ -105,5 +185,7 @@ def count_picks(layout: ProjectLayout, run: str) -> dict[str, int]:
     """Number of picks per object, over all authors and rounds."""
     counts: dict[str, int] = {}
     for entry in list_picks(layout.root, run):
-        counts[entry.object_name] = counts.get(entry.object_name, 0) + len(read_picks(entry.path).picks)
+        stored = read_picks(entry.path)
+        if not stored.derived_from:
+            counts[entry.object_name] = counts.get(entry.object_name, 0) + len(stored.picks)
     return counts
