@@ -12,7 +12,7 @@ _LAYOUT = {
     "imod": "`imod/RUN/`: `.xf`, `.tlt`, `.xtilt`, `.rawtlt` and `.defocus`, for the stack in `mrc/RUN/`",
     "aretomo": "`aretomo/`: `RUN.aln` and `RUN_CTF.txt` (CTFFIND's table) as AreTomo writes them",
     "warp": "`warp/`: `RUN.tomostar` and `RUN.xml` as Warp keeps them; put them beside the movies",
-    "portal": "`portal/RUN.json`: the alignment as the CryoET Data Portal keeps it",
+    "portal": "`portal/`: the CryoET Data Portal's tree: metadata, volumes, point files, ingestion configuration",
 }
 
 

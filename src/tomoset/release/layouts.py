@@ -15,7 +15,6 @@ from tomoset.release.alignment_files import (
     relion_series,
     write_aretomo_files,
     write_imod_files,
-    write_portal_file,
     write_warp_files,
 )
 from tomoset.release.dataset import ReleaseInfo, RunToRelease
@@ -27,7 +26,6 @@ __all__ = [
     "write_copick_run",
     "write_imod_run",
     "write_mrc_run",
-    "write_portal_run",
     "write_relion",
     "write_warp_run",
 ]
@@ -42,7 +40,7 @@ def write_copick_config(root: Path, info: ReleaseInfo) -> None:
     write_config(root / "copick" / "copick_config.json", info.objects, name=info.name, description=info.title)
 
 
-def write_copick_run(root: Path, run: RunToRelease) -> Notes:
+def write_copick_run(root: Path, run: RunToRelease, _info: ReleaseInfo) -> Notes:
     """Write the tomograms (OME-Zarr), the geometry they were made with, and picks."""
     project, voxel = root / "copick", run.tomogram.grid.voxel_size_angstrom
     for tomogram in (run.tomogram, *run.derived):
@@ -66,7 +64,7 @@ def tomogram_facts(tomogram: Tomogram) -> dict[str, object]:
     }
 
 
-def write_mrc_run(root: Path, run: RunToRelease) -> Notes:
+def write_mrc_run(root: Path, run: RunToRelease, _info: ReleaseInfo) -> Notes:
     """Write tomogram, tilt series and its half sets as MRC, with the doses and angles a reader of the stack needs."""
     folder = root / "mrc" / run.series.run
     folder.mkdir(parents=True)
@@ -93,26 +91,19 @@ def write_mrc_run(root: Path, run: RunToRelease) -> Notes:
     return ()
 
 
-def write_imod_run(root: Path, run: RunToRelease) -> Notes:
+def write_imod_run(root: Path, run: RunToRelease, _info: ReleaseInfo) -> Notes:
     """Write alignment and defocus as IMOD keeps them."""
     return write_imod_files(root / "imod" / run.series.run, run.series).notes
 
 
-def write_aretomo_run(root: Path, run: RunToRelease) -> Notes:
+def write_aretomo_run(root: Path, run: RunToRelease, _info: ReleaseInfo) -> Notes:
     """Write alignment and defocus as AreTomo keeps them."""
     return write_aretomo_files(root / "aretomo", run.series).notes
 
 
-def write_warp_run(root: Path, run: RunToRelease) -> Notes:
+def write_warp_run(root: Path, run: RunToRelease, _info: ReleaseInfo) -> Notes:
     """Write the aligned series as Warp keeps it."""
     return write_warp_files(root / "warp", run.series).notes
-
-
-def write_portal_run(root: Path, run: RunToRelease) -> Notes:
-    """Write the alignment as the data portal keeps it."""
-    grid = run.tomogram.grid
-    z, y, x = (n * grid.voxel_size_angstrom for n in grid.shape_zyx)
-    return write_portal_file(root / "portal" / f"{run.series.run}.json", run.series, (x, y, z)).notes
 
 
 def write_relion(root: Path, runs: list[RunToRelease], info: ReleaseInfo) -> Notes:

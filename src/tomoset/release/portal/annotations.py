@@ -1,0 +1,93 @@
+"""Labels as the portal keeps them: one point a line, one mask an object.
+
+Positions are in voxels of the tomogram, x y z, an integer being a voxel's centre; a rotation maps the particle to the
+tomogram.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.errors import GeometryError
+from tomoset.formats.atomic import write_text_atomic
+from tomoset.formats.mrc import write_volume
+from tomoset.formats.ome_zarr import write_mask_zarr
+from tomoset.geometry import Grid
+from tomoset.model import ArraySource, PickableObject, Picks, Segmentation
+from tomoset.release.portal.documents import AnnotationFile
+
+__all__ = ["object_masks", "points_text", "write_mask", "write_points"]
+
+_DECIMALS = 6
+
+
+def points_text(picks: Picks, grid: Grid) -> tuple[str, str]:
+    """The lines of a point file and their shape in the portal's words.
+
+    Parameters
+    ----------
+    picks : Picks
+    grid : Grid
+        Of the tomogram.
+
+    Returns
+    -------
+    text, shape : str
+        ``OrientedPoint`` when all rotations are known, else ``Point``.
+
+    Raises
+    ------
+    GeometryError
+        If a pick lies outside the volume: the portal refuses it.
+    """
+    voxels = picks.positions_angstrom_xyz / grid.voxel_size_angstrom
+    far = np.array(grid.shape_zyx[::-1]) - 1
+    outside = np.flatnonzero(np.any((voxels < -0.5) | (voxels > far + 0.5), axis=1))
+    if outside.size:
+        raise GeometryError(
+            f"picks of {picks.object_name}: expected positions inside the volume of {tuple(far + 1)} voxels, found "
+            f"{np.round(voxels[outside[0]], 1).tolist()} (pick {outside[0]}); remove it, or give the tomogram it is of"
+        )
+    voxels = np.clip(voxels, 0, far)  # up to half a voxel beyond the outermost centres is still inside
+    oriented = picks.rotations is not None and (picks.orientation_known is None or bool(picks.orientation_known.all()))
+    lines = []
+    for i, (x, y, z) in enumerate(np.round(voxels, _DECIMALS).tolist()):
+        point: dict[str, object] = {
+            "type": "orientedPoint" if oriented else "point",
+            "location": {"x": x, "y": y, "z": z},
+        }
+        if oriented and picks.rotations is not None:
+            point["xyz_rotation_matrix"] = picks.rotations[i].tolist()
+        lines.append(json.dumps(point))
+    return "".join(f"{line}\n" for line in lines), "OrientedPoint" if oriented else "Point"
+
+
+def write_points(folder: Path, stem: str, picks: Picks, grid: Grid, root: Path) -> AnnotationFile:
+    """Write one class's points; returns the file as the metadata names it, relative to ``root``."""
+    text, shape = points_text(picks, grid)
+    path = write_text_atomic(folder / f"{stem}_{shape.lower()}.ndjson", text)
+    return AnnotationFile(path=path.relative_to(root).as_posix(), format="ndjson", shape=shape)
+
+
+def object_masks(segmentation: Segmentation, objects: tuple[PickableObject, ...]) -> dict[str, NDArray[np.int8]]:
+    """Split a semantic mask into one mask an object: int8, 1 inside, as the portal wants them.
+
+    What nobody has labeled (``IGNORE``) becomes background: the portal has no word for it, which is noted.
+    """
+    values = np.asarray(segmentation.mask_zyx.read())
+    present = set(np.unique(values).tolist())
+    return {item.name: (values == item.label).astype(np.int8) for item in objects if item.label in present}
+
+
+def write_mask(folder: Path, stem: str, mask_zyx: ArraySource, grid: Grid, root: Path) -> tuple[AnnotationFile, ...]:
+    """Write a mask as OME-Zarr and as MRC."""
+    shape = "SegmentationMask"
+    zarr = write_mask_zarr(folder / f"{stem}_segmentationmask.zarr", mask_zyx, grid, name=stem)
+    mrc = folder / f"{stem}_segmentationmask.mrc"
+    write_volume(mrc, mask_zyx, grid.voxel_size_angstrom)
+    return (
+        AnnotationFile(path=zarr.relative_to(root).as_posix(), format="zarr", shape=shape),
+        AnnotationFile(path=mrc.relative_to(root).as_posix(), format="mrc", shape=shape),
+    )
