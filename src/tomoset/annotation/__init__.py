@@ -1,5 +1,6 @@
 """Labels: templates, truth, and the metrics of their quality."""
 
+from tomoset.annotation.completeness import Completeness, completeness_of
 from tomoset.annotation.consensus import Consensus, ConsensusParams, consensus_methods_text, reach_consensus
 from tomoset.annotation.frames import FrameFit, fit_specimen_frames
 from tomoset.annotation.params import Template, TemplateParams
@@ -10,11 +11,13 @@ STAGE_VERSION = "1"
 
 __all__ = [
     "STAGE_VERSION",
+    "Completeness",
     "Consensus",
     "ConsensusParams",
     "FrameFit",
     "Template",
     "TemplateParams",
+    "completeness_of",
     "consensus_methods_text",
     "fit_specimen_frames",
     "match_templates",

@@ -2,14 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from tomoset.curation.log_file import log_connection
 from tomoset.curation.verdicts import TiltVerdict, Verdict, VerdictWord
-from tomoset.errors import OutputError, ParameterError, TomosetError
+from tomoset.errors import ParameterError, TomosetError
 
 __all__ = ["ConflictError", "CurationEvent", "CurationLog", "EventKind", "replay"]
 
@@ -28,7 +28,6 @@ CREATE TRIGGER IF NOT EXISTS event_no_delete BEFORE DELETE ON event
 BEGIN SELECT RAISE (ABORT, 'the log is append-only'); END;
 """
 _COLUMNS = "id, at, who, session, run, kind, value, tilt, reason, undoes"
-_BUSY_SECONDS = 10.0
 
 
 class ConflictError(TomosetError, RuntimeError):
@@ -116,22 +115,9 @@ class CurationLog:
     def __init__(self, path: Path) -> None:
         self._path = Path(path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._connection() as connection:
+        with log_connection(self._path) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """One short-lived connection for each operation: any thread may call."""
-        try:
-            with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
-                connection.execute("PRAGMA foreign_keys = ON")
-                yield connection
-        except sqlite3.Error as error:
-            raise OutputError(
-                f"{self._path.name}: the curation log cannot be used ({error}); check free space, permissions and "
-                "that the file is a tomoset log"
-            ) from error
 
     def record(self, event: CurationEvent, *, after: int | None = None) -> CurationEvent:
         """Append an event.
@@ -157,7 +143,7 @@ class CurationLog:
         OutputError
             If the log cannot be written.
         """
-        with self._connection() as connection:
+        with log_connection(self._path) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 _check_not_overtaken(connection, event, after)
@@ -187,7 +173,7 @@ class CurationLog:
     def events(self, run: str | None = None) -> tuple[CurationEvent, ...]:
         """All events in the order they were written, or those of one run."""
         where, values = ("", ()) if run is None else (" WHERE run = ?", (run,))
-        with self._connection() as connection:
+        with log_connection(self._path) as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM event{where} ORDER BY id", values).fetchall()  # noqa: S608
         return tuple(_event(row) for row in rows)
 
