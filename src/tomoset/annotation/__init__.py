@@ -2,6 +2,8 @@
 
 from tomoset.annotation.completeness import Completeness, completeness_of
 from tomoset.annotation.consensus import Consensus, ConsensusParams, consensus_methods_text, reach_consensus
+from tomoset.annotation.decoys import filament_decoy, membrane_decoy
+from tomoset.annotation.detectability import Detectability, detectability, detectability_methods_text, verdict_of
 from tomoset.annotation.frames import FrameFit, fit_specimen_frames
 from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.template_matching import match_templates, methods_text
@@ -14,16 +16,22 @@ __all__ = [
     "Completeness",
     "Consensus",
     "ConsensusParams",
+    "Detectability",
     "FrameFit",
     "Template",
     "TemplateParams",
     "completeness_of",
     "consensus_methods_text",
+    "detectability",
+    "detectability_methods_text",
+    "filament_decoy",
     "fit_specimen_frames",
     "match_templates",
+    "membrane_decoy",
     "methods_text",
     "reach_consensus",
     "specimen_frame",
     "truth_labels",
     "truth_methods_text",
+    "verdict_of",
 ]

@@ -28,10 +28,13 @@ class Template:
         Name, radius and symmetry under which it is labeled.
     structure : Structure
         Its scatterers, symmetry axes as in ``geometry.point_groups``.
+    decoy : bool
+        Whether it only competes: it takes the places that it explains best, and none of them is labeled.
     """
 
     object: PickableObject
     structure: Structure
+    decoy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

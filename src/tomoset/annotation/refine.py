@@ -1,5 +1,6 @@
 """Sub-voxel position and fine rotation of one hit, from a small patch around it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,16 @@ from tomoset.geometry import rotation_about
 from tomoset.model import Progress, Resources
 from tomoset.structures import Structure
 
-__all__ = ["SHELLS", "Pose", "Refiner", "patch_around", "refine_hits", "refiner_of"]
+__all__ = [
+    "SHELLS",
+    "Pose",
+    "Refiner",
+    "hits_at_poses",
+    "patch_around",
+    "refine_hits",
+    "refiner_of",
+    "visible_share",
+]
 
 Floats = NDArray[np.float64]
 
@@ -107,16 +117,28 @@ class Refiner:
         starts = [turn @ rotation for turn in [np.eye(3), *_small_turns(self._steps_deg[0])]]
         located = [(*self._located(data, start), start) for start in starts]
         shift, best, rotation = max(located, key=lambda item: _z(item[1]))
-        for step_deg in self._steps_deg:
-            turns = _small_turns(step_deg)
-            for _ in range(_TURNS_PER_LEVEL):
-                tried = [(self._evaluate(data, turn @ rotation, shift), turn) for turn in turns]
-                found, turn = max(tried, key=lambda item: _z(item[0]))
-                if _z(found) <= _z(best):
-                    break
-                rotation, best = turn @ rotation, found
-            shift, best = self._moved(data, rotation, shift, best)
-        return Pose(shift, rotation, _z(best), float(np.sqrt(best[1])))
+        return self._climbed(data, rotation, shift, best, self._steps_deg)
+
+    def polish(self, patch_zyx: NDArray[np.float32], rotation: Floats, shift_angstrom_xyz: Floats) -> Pose:
+        """Climb from a pose that is nearly right, by the finest steps only.
+
+        Parameters
+        ----------
+        patch_zyx : (2 half, 2 half, 2 half) array of float32
+        rotation : (3, 3) array of float64
+        shift_angstrom_xyz : (3,) array of float64
+            From the centre of the patch.
+
+        Returns
+        -------
+        Pose
+        """
+        from scipy import fft
+
+        data = fft.rfftn(patch_zyx)[self._used].astype(np.complex128) * self._to_centre
+        best = self._evaluate(data, rotation, shift_angstrom_xyz)
+        shift, best = self._moved(data, rotation, shift_angstrom_xyz, best)
+        return self._climbed(data, rotation, shift, best, self._steps_deg[-2:])
 
     def shells(
         self, patch_zyx: NDArray[np.float32], rotation: Floats, shift_angstrom_xyz: Floats
@@ -152,6 +174,57 @@ class Refiner:
         np.add.at(found, shell, correlation)
         np.add.at(of_template, shell, power)
         return found, of_template
+
+    def _climbed(
+        self,
+        data: NDArray[np.complex128],
+        rotation: Floats,
+        shift: Floats,
+        best: Floats,
+        steps_deg: list[float],
+    ) -> Pose:
+        """Turn by ever smaller steps as long as that helps, and move after each size of step."""
+        for step_deg in steps_deg:
+            turns = _small_turns(step_deg)
+            for _ in range(_TURNS_PER_LEVEL):
+                tried = [(self._evaluate(data, turn @ rotation, shift), turn) for turn in turns]
+                found, turn = max(tried, key=lambda item: _z(item[0]))
+                if _z(found) <= _z(best):
+                    break
+                rotation, best = turn @ rotation, found
+            shift, best = self._moved(data, rotation, shift, best)
+        return Pose(shift, rotation, _z(best), float(np.sqrt(best[1])))
+
+    def score(
+        self, patch_zyx: NDArray[np.float32], rotation: Floats, shift_angstrom_xyz: Floats
+    ) -> tuple[float, float]:
+        """Correlation in units of the noise and norm of the template at a pose, without fitting anything."""
+        from scipy import fft
+
+        data = fft.rfftn(patch_zyx)[self._used].astype(np.complex128) * self._to_centre
+        found = self._evaluate(data, rotation, shift_angstrom_xyz)
+        return _z(found), float(np.sqrt(found[1]))
+
+    def norm(self, rotation: Floats) -> float:
+        """Norm of the whitened template in a rotation."""
+        nothing = np.zeros(len(self._k_xyz), dtype=np.complex128)
+        return float(np.sqrt(self._evaluate(nothing, rotation, np.zeros(3))[1]))
+
+    def image(self, rotation: Floats, shift_angstrom_xyz: Floats) -> NDArray[np.float32]:
+        """Whitened template at a pose, as a patch (2 half, 2 half, 2 half) with the centre at index ``half``."""
+        from scipy import fft
+
+        from tomoset.annotation import _kernels
+
+        ones = np.ones(len(self._k_xyz), dtype=np.complex128)
+        spectrum, spacing = self._template.values_zyx, self._template.length_angstrom
+        template = np.conj(
+            _kernels.patch_product(self._k_xyz, ones, self._weight, spectrum, spacing, rotation).astype(np.complex128)
+        )
+        phase = np.exp(-2j * np.pi * (self._k_xyz @ (shift_angstrom_xyz + self.half * self._voxel)))
+        product = np.zeros(self._used.shape, dtype=np.complex64)
+        product[self._used] = template * phase
+        return np.asarray(fft.irfftn(product, s=(2 * self.half,) * 3), dtype=np.float32)
 
     def _located(self, data: NDArray[np.complex128], rotation: Floats) -> tuple[Floats, Floats]:
         """Best place within two voxels of the centre for one rotation: whole voxels, then a Newton step."""
@@ -272,17 +345,28 @@ def refine_hits(
             positions.append(position)
             poses.append(pose)
             progress.step(f"refine {structure.name}", number + 1, len(rough))
-    seen = np.array([_visible(structure, p, pose.rotation, white) for p, pose in zip(positions, poses, strict=True)])
+    return hits_at_poses(positions, poses, structure, white)
+
+
+def hits_at_poses(
+    positions_angstrom_xyz: Sequence[Floats], poses: Sequence[Pose], structure: Structure, white: WhitenedVolume
+) -> Hits:
+    """Hits with the norm of the part of each particle that lies inside the volume."""
+    rotations = np.array([pose.rotation for pose in poses]).reshape(-1, 3, 3)
+    places = np.array(positions_angstrom_xyz).reshape(-1, 3)
+    seen = [visible_share(structure, p, r, white) for p, r in zip(places, rotations, strict=True)]
     share = np.sqrt(np.maximum(seen, _LEAST_VISIBLE))
     return Hits(
-        np.array(positions).reshape(-1, 3),
-        np.array([pose.rotation for pose in poses]).reshape(-1, 3, 3),
+        places,
+        rotations,
         np.array([pose.z for pose in poses]) / share,
         np.array([pose.norm for pose in poses]) * share,
     )
 
 
-def _visible(structure: Structure, position_angstrom_xyz: Floats, rotation: Floats, white: WhitenedVolume) -> float:
+def visible_share(
+    structure: Structure, position_angstrom_xyz: Floats, rotation: Floats, white: WhitenedVolume
+) -> float:
     """Share of the molecule's scattering that lies inside the volume."""
     points = structure.positions_angstrom_xyz @ rotation.T + position_angstrom_xyz
     far = np.asarray(white.used_zyx[::-1]) * white.voxel_size_angstrom

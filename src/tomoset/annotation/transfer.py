@@ -15,7 +15,7 @@ from tomoset.geometry import rotation_about
 from tomoset.model import TiltSeries, Tomogram
 from tomoset.physics import ctf, damage_amplitude
 
-__all__ = ["BoxTransfer", "box_frequencies", "box_transfer"]
+__all__ = ["BoxTransfer", "box_frequencies", "box_transfer", "tilt_steps_rad"]
 
 Floats32 = NDArray[np.float32]
 
@@ -87,14 +87,15 @@ def box_transfer(
         )
     k_xyz = box_frequencies(n, voxel_size_angstrom)
     untilt = rotation_about("z", -tomogram.geometry.z_rot_deg) @ tomogram.geometry.image_from_specimen
-    spacing_rad = _spacing_rad(tomogram.geometry.y_tilt_deg[rows])
+    steps_rad = tilt_steps_rad(tomogram.geometry.y_tilt_deg[rows])
+    scale = tomogram.geometry.magnification
     length = n * voxel_size_angstrom
     signal = np.zeros(k_xyz.shape[:-1])
     coverage = np.zeros_like(signal)
-    for row in rows:
+    for row, step_rad in zip(rows, steps_rad, strict=True):
         u, v, w = np.moveaxis(k_xyz @ untilt[row].T, -1, 0)
-        slab = np.abs(u) * spacing_rad * length * np.exp(-np.pi * np.square(w * length))
-        in_image = np.hypot(u, v)
+        slab = np.abs(u) * step_rad * length * np.exp(-np.pi * np.square(w * length))
+        in_image = np.hypot(u, v) / (1.0 if scale is None else scale[row])
         faded = _surviving(series, int(row), in_image)
         weight = faded if dose_weighted else 1.0
         coverage += slab
@@ -106,12 +107,20 @@ def box_transfer(
     return BoxTransfer(signal.astype(np.float32), coverage.astype(np.float32), voxel_size_angstrom)
 
 
-def _spacing_rad(tilt_deg: NDArray[np.float64]) -> float:
-    """Mean spacing of the tilts, taken for all; one tilt alone counts as if it had neighbours 3° away.
+def tilt_steps_rad(y_tilt_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angle that each view stands for, radians: half the distance of its neighbours, as weighted back-projection has it.
 
-    The reconstruction gives each view its own step, so that beside a gap its views weigh up to twice as much as here.
+    The first and the last view stand for the distance to their only neighbour, so that beside a gap views weigh more;
+    one tilt alone counts as if it had neighbours 3° away.
     """
-    return float(np.deg2rad(np.ptp(tilt_deg) / (tilt_deg.size - 1))) if tilt_deg.size > 1 else float(np.deg2rad(3.0))
+    tilt = np.deg2rad(np.asarray(y_tilt_deg, dtype=np.float64))
+    if tilt.size == 1:
+        return np.array([np.deg2rad(3.0)])
+    order = np.argsort(tilt, kind="stable")
+    gaps = np.diff(tilt[order])
+    steps = np.empty_like(tilt)
+    steps[order] = 0.5 * (np.concatenate([gaps[:1], gaps]) + np.concatenate([gaps, gaps[-1:]]))
+    return steps
 
 
 def _surviving(series: TiltSeries, row: int, frequency_per_angstrom: NDArray[np.float64]) -> NDArray[np.float64]:
