@@ -5,6 +5,7 @@ from tomoset.annotation.consensus import Consensus, ConsensusParams, consensus_m
 from tomoset.annotation.decoys import filament_decoy, membrane_decoy
 from tomoset.annotation.detectability import Detectability, detectability, detectability_methods_text, verdict_of
 from tomoset.annotation.frames import FrameFit, fit_specimen_frames
+from tomoset.annotation.label_transfer import TomogramFrame, TransferParams, transfer_labels, transfer_methods_text
 from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.template_matching import match_templates, methods_text
 from tomoset.annotation.truth import specimen_frame, truth_labels, truth_methods_text
@@ -20,6 +21,8 @@ __all__ = [
     "FrameFit",
     "Template",
     "TemplateParams",
+    "TomogramFrame",
+    "TransferParams",
     "completeness_of",
     "consensus_methods_text",
     "detectability",
@@ -31,6 +34,8 @@ __all__ = [
     "methods_text",
     "reach_consensus",
     "specimen_frame",
+    "transfer_labels",
+    "transfer_methods_text",
     "truth_labels",
     "truth_methods_text",
     "verdict_of",
