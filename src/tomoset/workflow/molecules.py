@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tomoset.annotation import Template
+from tomoset.annotation import Template, filament_decoy, membrane_decoy
 from tomoset.errors import OutputError, ParameterError, TomosetError
 from tomoset.formats.atomic import atomic_path
 from tomoset.specimen import required_species
@@ -96,11 +96,19 @@ def simulated_structures(recipe: Recipe, folder: Path) -> dict[str, Structure]:
 
 
 def templates(recipe: Recipe, folder: Path) -> tuple[Template, ...]:
-    """What to look for: every particle with its structure, unless the recipe leaves its search out."""
-    sought = {spec.name for spec in recipe.objects if spec.kind == "particle" and spec.search}
+    """What to look for: every particle with its structure, unless the recipe leaves its search out.
+
+    Pieces of filaments and membranes compete with the particles and are not labeled by this search.
+    """
+    specs = {spec.name: spec for spec in recipe.objects}
     structures = load_structures(recipe, folder)
-    return tuple(
-        Template(object=item, structure=structures[item.name])
-        for item in recipe.pickable_objects()
-        if item.name in sought
-    )
+    made = []
+    for item in recipe.pickable_objects():
+        spec = specs[item.name]
+        if spec.kind == "particle" and spec.search:
+            made.append(Template(object=item, structure=structures[item.name]))
+        elif spec.kind == "membrane":
+            made.append(membrane_decoy(item))
+        elif spec.kind == "filament" and item.name in structures and structures[item.name].repeat_angstrom:
+            made.append(filament_decoy(item, structures[item.name]))
+    return tuple(made)

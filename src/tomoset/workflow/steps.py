@@ -239,6 +239,12 @@ def _sought(recipe: Recipe) -> tuple[ObjectSpec, ...]:
     return tuple(spec for spec in recipe.objects if spec.kind == "particle" and spec.search)
 
 
+def _competing(recipe: Recipe) -> tuple[ObjectSpec, ...]:
+    """Those, and the filaments and membranes whose pieces compete with them."""
+    sought = set(_sought(recipe))
+    return tuple(spec for spec in recipe.objects if spec in sought or spec.kind in {"filament", "membrane"})
+
+
 def _simulated_objects(recipe: Recipe) -> list[dict[str, Any]]:
     """Looks of the objects that the specimen holds: others may be added without simulating again."""
     if recipe.specimen is None:
@@ -303,7 +309,7 @@ STEPS = (
         name="annotate",
         noun="labels",
         version=f"{structures.STAGE_VERSION}.{annotation.STAGE_VERSION}",
-        params=lambda r: {"templates": r.annotation, "molecules": [_appearance(spec) for spec in _sought(r)]},
+        params=lambda r: {"templates": r.annotation, "molecules": [_appearance(spec) for spec in _competing(r)]},
         execute=_annotate,
     ),
 )
