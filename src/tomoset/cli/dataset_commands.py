@@ -17,8 +17,10 @@ def release(
     project: Path = typer.Argument(..., help="The project."),
     out: Path = typer.Argument(..., help="Folder to make."),
     formats: str = typer.Option(
-        "copick,mrc,star,imod,aretomo,warp,portal", help="Layouts to write, separated by commas."
+        "copick,mrc,star,imod,aretomo,warp,portal,ml,cets,empiar,datacite",
+        help="Layouts to write, separated by commas.",
     ),
+    bag: bool = typer.Option(False, help="Pack the release as a BagIt bag."),
 ) -> None:
     """Write the published dataset: curated runs only, with licence, methods and checksums."""
     from tomoset.workflow.progress import terminal_progress
@@ -26,7 +28,7 @@ def release(
 
     wanted = tuple(dict.fromkeys(part.strip() for part in formats.split(",") if part.strip()))
     with terminal_progress("release") as progress:
-        released = release_project(project, out, wanted, progress=progress)
+        released = release_project(project, out, wanted, progress=progress, as_bag=bag)
     typer.echo(f"{out}: {len(released.runs)} tomograms, {len(released.files)} files, {', '.join(released.formats)}")
     for run, reason in released.rejected.items():
         typer.echo(f"left out {run}: {reason}")

@@ -13,6 +13,10 @@ _LAYOUT = {
     "aretomo": "`aretomo/`: `RUN.aln` and `RUN_CTF.txt` (CTFFIND's table) as AreTomo writes them",
     "warp": "`warp/`: `RUN.tomostar` and `RUN.xml` as Warp keeps them; put them beside the movies",
     "portal": "`portal/`: the CryoET Data Portal's tree: metadata, volumes, point files, ingestion configuration",
+    "ml": "`ml/`: training volumes (zarr 3, half precision), tables of runs, objects and picks, Croissant description",
+    "cets": "`cets/dataset.json`: the cryo-ET standard's document of tilt series, alignments and annotations",
+    "empiar": "`empiar/deposition.json`: EMPIAR's deposition document",
+    "datacite": "`datacite.json`: DataCite's fields, for a DOI",
 }
 
 
@@ -41,7 +45,8 @@ def card_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]], forma
         "## Layout",
         "",
         *(f"- {_LAYOUT[name]}" for name in info.formats),
-        "- `dataset.json`: this card for programs; `manifest-sha256.txt`: checksums of every file",
+        "- `DATASHEET.md`: the questions a careful user asks; `dataset.json`: this card for programs",
+        "- `manifest-sha256.txt`: checksums of every file",
         "",
         (
             "Positions are x, y, z in Å from the centre of voxel (0, 0, 0) of the tomogram; rotations are active, "

@@ -1,6 +1,6 @@
 """What goes into a release, one run at a time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tomoset.errors import ParameterError
 from tomoset.model import Labels, PickableObject, TiltSeries, Tomogram
@@ -8,7 +8,8 @@ from tomoset.release.facts import DatasetFacts
 
 __all__ = ["FORMATS", "ReleaseInfo", "RunToRelease"]
 
-FORMATS = ("copick", "mrc", "star", "imod", "aretomo", "warp", "portal")
+FORMATS = ("copick", "mrc", "star", "imod", "aretomo", "warp", "portal", "ml", "cets", "empiar", "datacite")
+"""In the order in which they are written: later ones share the big files of earlier ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,6 +43,8 @@ class ReleaseInfo:
     is_simulated : bool
     facts : DatasetFacts
         What people say about it.
+    splits : dict of str to str
+        ``train``, ``validation``, ``test`` … of each run; a run without one is for training.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class ReleaseInfo:
     rejected: dict[str, str]
     is_simulated: bool
     facts: DatasetFacts
+    splits: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what nobody could use."""
@@ -81,3 +85,7 @@ class ReleaseInfo:
                 f"expected {', '.join(missing)} in recipe.toml before anything is published, found none; add what is "
                 "missing and release again"
             )
+
+    def split_of(self, run: str) -> str:
+        """Split of a run."""
+        return self.splits.get(run, "train")

@@ -21,7 +21,9 @@ from tomoset.workflow.tomogram_files import load_tomogram
 __all__ = ["methods_section", "release_project"]
 
 
-def release_project(root: Path, out: Path, formats: tuple[str, ...], *, progress: Progress | None = None) -> Release:
+def release_project(
+    root: Path, out: Path, formats: tuple[str, ...], *, progress: Progress | None = None, as_bag: bool = False
+) -> Release:
     """Write the published dataset of a project.
 
     Parameters
@@ -33,6 +35,8 @@ def release_project(root: Path, out: Path, formats: tuple[str, ...], *, progress
     formats : tuple of str
         Layouts to write.
     progress : Progress, optional
+    as_bag : bool
+        Pack the release as a BagIt bag.
 
     Raises
     ------
@@ -63,7 +67,14 @@ def release_project(root: Path, out: Path, formats: tuple[str, ...], *, progress
     if not ready:
         reasons = "; ".join(f"{run}: {reason}" for run, reason in left_out.items()) or "there are no runs"
         raise InputMissingError(f"expected at least one curated tomogram to release, found none ({reasons})")
-    return write_release(out, info, _gather(layout, recipe, ready), n_runs=len(ready), progress=progress or Silent())
+    return write_release(
+        out,
+        info,
+        _gather(layout, recipe, ready),
+        n_runs=len(ready),
+        progress=progress or Silent(),
+        as_bag=as_bag,
+    )
 
 
 def methods_section(recipe: Recipe, imported_alignment: str = "") -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tomoset.model import Labels, Picks, TiltSeries, Tomogram
+from tomoset.model import Labels, PickableObject, TiltSeries, Tomogram
 from tomoset.release.dataset import ReleaseInfo
 from tomoset.release.facts import Author, DatasetFacts
 
@@ -290,10 +290,16 @@ def object_identity(identifier: str) -> str:
 
 
 def annotation_document(
-    labels: Labels, picks: Picks, info: ReleaseInfo, files: Sequence[AnnotationFile], *, alignment: str, number: int
+    labels: Labels,
+    item: PickableObject,
+    info: ReleaseInfo,
+    files: Sequence[AnnotationFile],
+    *,
+    count: int,
+    alignment: str,
+    number: int,
 ) -> Document:
-    """``NAME-VERSION.json`` of one class of one set of labels."""
-    item = next(each for each in info.objects if each.name == picks.object_name)
+    """``NAME-VERSION.json`` of one class of one set of labels; ``count`` is how many of it were labeled."""
     truth = labels.user == "ground-truth"
     automated = labels.user == "tomoset" or truth
     return {
@@ -306,7 +312,7 @@ def annotation_document(
         "method_type": _method_type(labels, simulated_truth=truth),
         "ground_truth_status": truth,
         "is_curator_recommended": False,
-        "object_count": len(picks),
+        "object_count": count,
         "version": "1.0",
         "files": [
             {"path": f.path, "format": f.format, "shape": f.shape, "is_visualization_default": i == 0}

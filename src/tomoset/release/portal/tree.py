@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tomoset.formats.atomic import write_json_atomic
 from tomoset.formats.copick import tomogram_path
@@ -19,7 +20,6 @@ from tomoset.release.links import share
 from tomoset.release.pictures import save_section_pictures
 from tomoset.release.portal import documents
 from tomoset.release.portal.annotations import object_masks, write_mask, write_points
-from tomoset.release.portal.documents import AnnotationFile
 from tomoset.release.portal.ingestion import write_ingestion_config
 
 __all__ = ["dataset_folder", "finish_portal_tree", "start_portal_tree", "write_portal_run"]
@@ -146,33 +146,37 @@ def _write_tomogram(
 
 
 def _write_annotations(top: Path, folder: Path, run: RunToRelease, info: ReleaseInfo, alignment: str) -> Notes:
+    """One annotation a class of each set of labels: its points, its mask, or both."""
     notes: list[str] = []
     number = _FIRST
     for labels in run.labels:
-        for picks in labels.picks:
+        masks, lost = _masks_of(labels, info)
+        notes += lost
+        for item in info.objects:
+            picks = next((each for each in labels.picks if each.object_name == item.name), None)
+            if picks is None and item.name not in masks:
+                continue
             place = folder / str(number)
-            stem = f"{labels.user}-{labels.session}-{picks.object_name}-1.0"
-            files = [write_points(place, stem, picks, run.tomogram.grid, top)]
-            masks, lost = _masks(place, stem, labels, picks.object_name, run, info, top)
+            stem = f"{labels.user}-{labels.session}-{item.name}-1.0"
+            files = [] if picks is None else [write_points(place, stem, picks, run.tomogram.grid, top)]
+            if item.name in masks:
+                files += write_mask(place, stem, InMemory(masks[item.name]), run.tomogram.grid, top)
+            count = 1 if picks is None else len(picks)
             document = documents.annotation_document(
-                labels, picks, info, [*files, *masks], alignment=alignment, number=number
+                labels, item, info, files, count=count, alignment=alignment, number=number
             )
             write_json_atomic(place / f"{stem}.json", document)
-            notes += lost
             number += 1
     return tuple(notes)
 
 
-def _masks(
-    place: Path, stem: str, labels: Labels, name: str, run: RunToRelease, info: ReleaseInfo, top: Path
-) -> tuple[list[AnnotationFile], list[str]]:
-    files: list[AnnotationFile] = []
+def _masks_of(labels: Labels, info: ReleaseInfo) -> tuple[dict[str, NDArray[np.int8]], list[str]]:
+    """Mask of each object, and which masks the portal cannot hold."""
+    masks: dict[str, NDArray[np.int8]] = {}
     notes: list[str] = []
     for segmentation in labels.segmentations:
-        if segmentation.kind != "semantic":
-            notes.append(f"{stem}: a mask of kind {segmentation.kind} is not written")
-            continue
-        mask = object_masks(segmentation, info.objects).get(name)
-        if mask is not None and np.any(mask):
-            files += write_mask(place, stem, InMemory(mask), run.tomogram.grid, top)
-    return files, notes
+        if segmentation.kind == "semantic":
+            masks |= object_masks(segmentation, info.objects)
+        else:
+            notes.append(f"{labels.run}: the mask {segmentation.name} of kind {segmentation.kind} is not written")
+    return masks, notes

@@ -1,0 +1,103 @@
+"""Volumes for training: one zarr group a run, half precision, many small chunks in few files.
+
+``ml/SPLIT/RUN.zarr`` (zarr format 3) holds ``tomogram`` (z, y, x; float16, standardised; its attributes ``mean`` and
+``scale`` give the density back) and, where there are masks, ``semantic`` (uint8, 255 = nobody said) and ``instance``.
+Chunks of 64³ lie in shards of 256³, so that a random patch costs one read and a tomogram few files.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tomoset.formats.atomic import atomic_path
+from tomoset.model import ArraySource, Segmentation
+from tomoset.release.dataset import ReleaseInfo, RunToRelease
+
+__all__ = ["write_training_volume"]
+
+_CHUNK, _SHARD = 64, 256
+_CLIP = 10.0  # standard deviations: half precision must not waste its range on a gold bead
+
+
+def write_training_volume(root: Path, run: RunToRelease, info: ReleaseInfo) -> tuple[str, ...]:
+    """Write one run's group; returns what it leaves out."""
+    import zarr
+
+    name = run.series.run
+    with atomic_path(root / "ml" / info.split_of(name) / f"{name}.zarr") as folder:
+        group = zarr.create_group(folder, zarr_format=3)
+        grid = run.tomogram.grid
+        group.attrs.update(
+            {
+                "run": name,
+                "split": info.split_of(name),
+                "voxel_size_angstrom": grid.voxel_size_angstrom,
+                "axes": ["z", "y", "x"],
+                "contrast": run.tomogram.contrast,
+                "kind": run.tomogram.kind,
+            }
+        )
+        mean, scale = _statistics(run.tomogram.volume_zyx)
+        volume = _create(group, "tomogram", grid.shape_zyx, np.float16)
+        volume.attrs.update({"mean": mean, "scale": scale})
+        for block in _slabs(grid.shape_zyx[0]):
+            values = (np.asarray(run.tomogram.volume_zyx.read((block,)), dtype=np.float32) - mean) / scale
+            volume[block] = np.clip(values, -_CLIP, _CLIP).astype(np.float16)
+        return _write_masks(group, run)
+
+
+def _write_masks(group: Any, run: RunToRelease) -> tuple[str, ...]:
+    notes = []
+    written: set[str] = set()
+    for labels in run.labels:
+        for segmentation in labels.segmentations:
+            kind = segmentation.kind
+            same_grid = tuple(segmentation.mask_zyx.shape) == run.tomogram.grid.shape_zyx
+            if kind == "probability" or kind in written or not same_grid:
+                notes.append(f"{run.series.run}: the mask {segmentation.name} of {labels.user} is not in the volume")
+                continue
+            written.add(kind)
+            _write_mask(group, kind, segmentation)
+    return tuple(notes)
+
+
+def _write_mask(group: Any, kind: str, segmentation: Segmentation) -> None:
+    z, y, x = segmentation.mask_zyx.shape
+    array = _create(group, kind, (z, y, x), np.uint8 if kind == "semantic" else np.uint32)
+    for block in _slabs(z):
+        array[block] = np.asarray(segmentation.mask_zyx.read((block,)))
+
+
+def _create(group: Any, name: str, shape_zyx: tuple[int, int, int], dtype: type[np.generic]) -> Any:
+    from zarr.codecs import BloscCodec
+
+    chunk = tuple(min(_CHUNK, n) for n in shape_zyx)
+    shard = tuple(c * max(1, min(_SHARD, n + c - 1) // c) for c, n in zip(chunk, shape_zyx, strict=True))
+    return group.create_array(
+        name,
+        shape=shape_zyx,
+        dtype=dtype,
+        chunks=chunk,
+        shards=shard,
+        compressors=[BloscCodec(cname="lz4", clevel=3, shuffle="shuffle")],
+        dimension_names=["z", "y", "x"],
+    )
+
+
+def _slabs(depth: int) -> Iterator[slice]:
+    for start in range(0, depth, _SHARD):
+        yield slice(start, min(start + _SHARD, depth))
+
+
+def _statistics(source: ArraySource) -> tuple[float, float]:
+    """Mean and standard deviation over the volume, slab by slab."""
+    total, squares, count = 0.0, 0.0, 0
+    for start in range(0, source.shape[0], _CHUNK):
+        values = np.asarray(source.read((slice(start, start + _CHUNK),)), dtype=np.float64)
+        total += float(values.sum())
+        squares += float(np.square(values).sum())
+        count += values.size
+    mean = total / count
+    return mean, float(np.sqrt(max(squares / count - mean**2, float(np.finfo(np.float32).tiny))))
