@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.benchmark.matching import match_one_to_one
-from tomoset.benchmark.scoring import pair_runs
-from tomoset.model import Labels, PickableObject
+from tomoset.benchmark.pairing import ANY_CLASS, as_one_class, pair_class, pair_runs
+from tomoset.model import Labels, PickableObject, Picks
 
 __all__ = ["Confusion", "confusion"]
 
@@ -39,6 +38,8 @@ def confusion(
 ) -> Confusion:
     """Match picks to particles one-to-one whatever their class, and count which class became which.
 
+    What lies in regions to be ignored is left out, as :func:`tomoset.benchmark.score` does.
+
     Parameters
     ----------
     predicted, truth : sequence of Labels
@@ -60,17 +61,16 @@ def confusion(
     n = len(objects)
     counts = np.zeros((n + 1, n + 1), dtype=np.int64)
     for predicted_labels, true_labels in pair_runs(predicted, truth):
-        found, found_class = _all_classes(predicted_labels, objects)
-        real, real_class = _all_classes(true_labels, objects)
-        radius = match_fraction * np.array([item.radius_angstrom for item in objects])[real_class]
-        matching = match_one_to_one(found, real, radius)
-        np.add.at(counts, (real_class[matching.true], found_class[matching.predicted]), 1)
-        counts[:n, n] += np.bincount(np.delete(real_class, matching.true), minlength=n)
-        counts[n, :n] += np.bincount(np.delete(found_class, matching.predicted), minlength=n)
+        found, _ = as_one_class(predicted_labels, objects)
+        real, radius = as_one_class(true_labels, objects)
+        pair = pair_class(found, real, ANY_CLASS, match_fraction * radius)
+        found_class, real_class = _class_numbers(pair.predicted), _class_numbers(pair.true)
+        np.add.at(counts, (real_class[pair.matching.true], found_class[pair.matching.predicted]), 1)
+        counts[:n, n] += np.bincount(np.delete(real_class, pair.matching.true), minlength=n)
+        counts[n, :n] += np.bincount(found_class[pair.is_false], minlength=n)
     return Confusion(tuple(item.name for item in objects), counts)
 
 
-def _all_classes(labels: Labels, objects: Sequence[PickableObject]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    picks = [labels.of(item.name).positions_angstrom_xyz for item in objects]
-    index = np.repeat(np.arange(len(objects)), [len(points) for points in picks])
-    return np.concatenate(picks) if picks else np.zeros((0, 3)), index
+def _class_numbers(picks: Picks) -> NDArray[np.int64]:
+    """Number of each pick's class, from 0."""
+    return np.zeros(0, dtype=np.int64) if picks.instance_ids is None else picks.instance_ids - 1

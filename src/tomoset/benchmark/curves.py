@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tomoset.errors import ParameterError
-from tomoset.model import PrecisionRecall
+from tomoset.model import FreeResponse, PrecisionRecall
 
-__all__ = ["newly_matched", "precision_recall"]
+__all__ = ["free_response", "newly_matched", "precision_recall"]
 
 
 def newly_matched(
@@ -96,10 +96,28 @@ def precision_recall(scores: ArrayLike, gained: Sequence[bool] | NDArray[np.bool
     """
     values = np.asarray(scores, dtype=np.float64)
     true_positives = np.cumsum(np.asarray(gained, dtype=np.int64))
-    last_of_ties = np.flatnonzero(np.append(np.diff(values) != 0, True)) if len(values) else np.zeros(0, dtype=np.intp)
+    last_of_ties = _last_of_ties(values)
     precision = true_positives[last_of_ties] / (last_of_ties + 1.0)
     recall = true_positives[last_of_ties] / max(n_true, 1)
     average = float(np.sum(np.diff(recall, prepend=0.0) * precision))
     return PrecisionRecall(
         thresholds=values[last_of_ties], precision=precision, recall=recall, average_precision=average
     )
+
+
+def free_response(
+    scores: ArrayLike, gained: Sequence[bool] | NDArray[np.bool_], n_true: int, n_tomograms: int
+) -> FreeResponse:
+    """Recall against false picks a tomogram, from predictions sorted from the surest down.
+
+    Arguments are those of :func:`precision_recall`, and the number of tomograms that they come from.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    last = _last_of_ties(values)
+    right = np.cumsum(np.asarray(gained, dtype=np.int64))[last]
+    return FreeResponse(false_per_tomogram=(last + 1.0 - right) / max(n_tomograms, 1), recall=right / max(n_true, 1))
+
+
+def _last_of_ties(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Index of the last of each group of equal values in a sorted list."""
+    return np.flatnonzero(np.append(np.diff(values) != 0, True)) if len(values) else np.zeros(0, dtype=np.intp)

@@ -1,0 +1,78 @@
+"""How sure a score is: resampling tomograms, because particles of one tomogram share its ice, dose and alignment."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.benchmark.czii import CZII_BETA
+from tomoset.errors import ParameterError
+from tomoset.model import RunCounts
+
+__all__ = ["N_RESAMPLES", "Statistic", "class_rates", "count_table", "interval", "resampled_counts", "statistic_of"]
+
+Floats = NDArray[np.float64]
+
+N_RESAMPLES = 2000
+_TRUTH, _PREDICTED, _MATCHED, _CZII = range(4)
+
+Statistic = Literal["mean_f1", "mean_f1_claimed", "czii"]
+
+
+def count_table(runs: Sequence[RunCounts]) -> Floats:
+    """Counts (n, 4) of the tomograms: true, predicted, matched, found as CZII counts."""
+    rows = [(r.n_truth, r.n_predicted, r.n_matched, r.n_found_czii) for r in runs]
+    return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+
+def class_rates(counts: Floats) -> dict[str, Floats]:
+    """Precision, recall, F1 and CZII F4 of pooled counts (..., 4).
+
+    Where nothing is there and nothing claimed, the first three are 1 and F4 is 0, as for a single score.
+    """
+    true, predicted, matched, found = np.moveaxis(counts, -1, 0)
+    empty = (true + predicted) == 0
+    czii_precision, czii_recall = found / np.maximum(predicted, 1), found / np.maximum(true, 1)
+    below = CZII_BETA**2 * czii_precision + czii_recall
+    return {
+        "precision": np.where(empty, 1.0, matched / np.maximum(predicted, 1)),
+        "recall": np.where(empty, 1.0, matched / np.maximum(true, 1)),
+        "f1": np.where(empty, 1.0, 2 * matched / np.maximum(true + predicted, 1)),
+        "f4_czii": (1 + CZII_BETA**2) * czii_precision * czii_recall / np.where(below > 0, below, 1.0),
+    }
+
+
+def statistic_of(counts: Floats, claimed: NDArray[np.bool_], statistic: Statistic) -> Floats:
+    """One figure for pooled counts (..., classes, 4): a mean over classes; NaN over none."""
+    if statistic not in get_args(Statistic):
+        raise ParameterError(f"statistic: expected {', '.join(get_args(Statistic))}, found {statistic!r}")
+    rates = class_rates(counts)
+    values = rates["f4_czii"] if statistic == "czii" else rates["f1"]
+    if statistic == "mean_f1_claimed":
+        values = values[..., claimed]
+    return values.mean(axis=-1) if values.shape[-1] else np.full(values.shape[:-1], np.nan)
+
+
+def resampled_counts(counts: Floats, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Floats:
+    """Sums (b, ...) of counts (runs, ...) over tomograms drawn with replacement.
+
+    Parameters
+    ----------
+    counts : (n, ...) array of float
+        One entry a tomogram.
+    seed : int
+        The same draw for every class and method.
+    n_resamples : int
+    """
+    n = len(counts)
+    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    return np.tensordot(weights.astype(np.float64), counts, axes=1)
+
+
+def interval(values: Floats, n_runs: int) -> tuple[float, float]:
+    """95 % percentile interval of resampled values (b,); NaN for fewer than three tomograms, which say nothing."""
+    if n_runs < 3 or not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
