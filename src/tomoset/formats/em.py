@@ -1,4 +1,4 @@
-"""EM volumes of the TOM toolbox family (TOM, AV3, Dynamo, PyTom), read whole.
+"""EM volumes of the TOM toolbox family (TOM, AV3, Dynamo, PyTom), read and written whole.
 
 Format: 512 bytes of header, then the values, x fastest: byte 0 is the machine, byte 3 the type; three int32 x, y, z at
 4; 40 int32 parameters at 96, of which the seventh is the pixel's edge in the object, Å × 1000 (W. Hegerl's list as
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.errors import FormatError, InputMissingError
+from tomoset.formats.atomic import atomic_path
 
-__all__ = ["read_em"]
+__all__ = ["read_em", "write_em"]
 
 HEADER_BYTES = 512
 PIXEL_SIZE_BYTE = 96 + 4 * 6
@@ -65,3 +66,20 @@ def read_em(path: str | os.PathLike[str]) -> tuple[NDArray[Any], float]:
     volume_zyx = np.frombuffer(content, stored, nx * ny * nz, HEADER_BYTES).reshape(nz, ny, nx)
     pixel_milliangstrom = int(np.frombuffer(content, f"{order}i4", 1, PIXEL_SIZE_BYTE)[0])
     return volume_zyx.astype(stored.newbyteorder("=")), max(0.0, pixel_milliangstrom / 1e3)
+
+
+def write_em(path: str | os.PathLike[str], volume_zyx: NDArray[np.float32], voxel_size_angstrom: float = 0.0) -> Path:
+    """Write a volume as float32, little-endian.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    header = bytearray(HEADER_BYTES)
+    header[0], header[3] = 6, 5  # a PC, float32
+    header[4:16] = np.array(volume_zyx.shape[::-1], dtype="<i4").tobytes()
+    header[PIXEL_SIZE_BYTE : PIXEL_SIZE_BYTE + 4] = np.array([round(voxel_size_angstrom * 1e3)], dtype="<i4").tobytes()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(bytes(header) + np.ascontiguousarray(volume_zyx, dtype="<f4").tobytes())
+    return Path(path)

@@ -1,8 +1,9 @@
-"""Triangle meshes as GLB (binary glTF, as copick keeps them), PLY and OBJ, through trimesh.
+"""Triangle meshes as GLB (binary glTF, as copick keeps them), PLY and OBJ; read through trimesh.
 
 Vertices are in ångström, x y z, from the centre of voxel (0, 0, 0), as copick's meshes are; nothing is turned to
 glTF's y-up frame, because copick does not. Faces are counter-clockwise seen from where the normals point. GLB and
-binary PLY hold float32: 3e-4 Å at 6000 Å. A GLB holds one node a mesh; PLY and OBJ one mesh a file.
+binary PLY hold float32: 3e-4 Å at 6000 Å; an OBJ four decimals. A GLB holds one node a mesh;
+PLY and OBJ one mesh a file.
 """
 
 import os
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from tomoset.errors import FormatError, InputMissingError, ParameterError
 from tomoset.formats.atomic import atomic_path
+from tomoset.formats.obj import write_obj
 
 __all__ = ["MESH_SUFFIXES", "NamedMesh", "read_meshes", "write_meshes"]
 
@@ -73,9 +75,10 @@ def write_meshes(path: str | os.PathLike[str], meshes: Sequence[NamedMesh]) -> P
     elif target.suffix == ".ply":
         content = _to_trimesh(meshes[0]).export(file_type="ply", vertex_normal=True)
     else:
-        content = _to_trimesh(meshes[0]).export(file_type="obj", include_normals=True, digits=6)
+        (mesh,) = meshes
+        return write_obj(target, mesh.vertices_angstrom_xyz, mesh.faces, mesh.normals)
     with atomic_path(target) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(content)
     return target
 
 

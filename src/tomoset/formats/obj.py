@@ -24,7 +24,7 @@ def write_obj(
     """
     corners = np.repeat(np.asarray(faces) + 1, 2, axis=1)  # the normal of a corner is that of its vertex
     with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as stream:
-        np.savetxt(stream, vertices_xyz, fmt="v %.2f %.2f %.2f")
-        np.savetxt(stream, normals_xyz, fmt="vn %.4f %.4f %.4f")
+        np.savetxt(stream, vertices_xyz, fmt="v %.4f %.4f %.4f")
+        np.savetxt(stream, normals_xyz, fmt="vn %.6f %.6f %.6f")
         np.savetxt(stream, corners, fmt="f %d//%d %d//%d %d//%d")
     return path

@@ -1,16 +1,18 @@
-"""RELION 5's particles star: positions in Å about the tomogram's centre, angles rot, tilt, psi.
+"""RELION's particles stars: version 5 with positions in Å about the tomogram's centre, version 4 with unbinned pixels.
 
 RELION's C++ code centres on size / 2 of the unbinned tomogram (``tomogram_set.cpp``), its Python pickers on
 size / 2 − 1: size / 2 is written and read here. For the even sizes that ``write_tomograms_star`` writes this is the
 specimen frame's origin, our index N // 2. The position of a particle is ``coordinate − A_subtomogram · origin`` and
-its rotation ``A_subtomogram · A_particle``; coordinates without a centre (RELION 4) are unbinned pixels from 0.
+its rotation ``A_subtomogram · A_particle``; coordinates without a centre (RELION 4, Warp) are pixels of the unbinned
+tilt images, the first voxel's centre being 0. Axes x, y, z; angles rot, tilt, psi: :mod:`tomoset.formats.relion_euler`.
+Numbers have six decimals. Instances are ``rlnHelicalTubeID``. What else ``Picks`` knows has no column.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ from tomoset.formats.relion_tables import StarTable, read_star, write_star
 from tomoset.geometry import Grid
 from tomoset.model import Optics, Picks
 
-__all__ = ["RelionParticles", "read_particles_star", "write_particles_star"]
+__all__ = ["RelionParticles", "particles_run_column", "read_particles_star", "write_particles_star"]
 
 PathLike = str | os.PathLike[str]
 Floats = NDArray[np.float64]
@@ -33,6 +35,7 @@ _ORIGIN = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _SUBTOMOGRAM = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
 _SCORE = "rlnAutopickFigureOfMerit"
+_INSTANCE = "rlnHelicalTubeID"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,7 +48,12 @@ class RelionParticles:
 
 
 def write_particles_star(
-    path: PathLike, particles: Sequence[RelionParticles], *, pixel_size_angstrom: float, optics: Optics
+    path: PathLike,
+    particles: Sequence[RelionParticles],
+    *,
+    pixel_size_angstrom: float,
+    optics: Optics,
+    version: Literal[4, 5] = 5,
 ) -> Path:
     """Write particles of one class from any number of tomograms.
 
@@ -56,6 +64,8 @@ def write_particles_star(
     pixel_size_angstrom : float
         Of the tilt images.
     optics : Optics
+    version : {4, 5}
+        Of RELION. The data portal reads version 4 only.
 
     Returns
     -------
@@ -69,19 +79,25 @@ def write_particles_star(
         If it cannot be written.
     """
     name = Path(path).name
-    positions = [p.grid.specimen_from_volume(p.picks.positions_angstrom_xyz) for p in particles]
-    centered = np.concatenate([np.zeros((0, 3)), *positions])
+    if version == 5:
+        positions = [p.grid.specimen_from_volume(p.picks.positions_angstrom_xyz) for p in particles]
+    else:
+        positions = [p.picks.positions_angstrom_xyz / pixel_size_angstrom for p in particles]
+    coordinates = np.concatenate([np.zeros((0, 3)), *positions])
     columns: dict[str, Any] = {"rlnTomoName": [p.run for p in particles for _ in range(len(p.picks))]}
-    columns |= dict(zip(_CENTERED, centered.T, strict=True))
+    columns |= dict(zip(_CENTERED if version == 5 else _UNBINNED, coordinates.T, strict=True))
     filled = [p.picks for p in particles if len(p.picks)]
     rotations = _all_or_none(name, "rotations", [p.rotations for p in filled])
     if rotations is not None:
         columns |= dict(zip(_ANGLES, relion_euler_from_rotations(rotations).T, strict=True))
-    columns |= {column: np.zeros(len(centered)) for column in _ORIGIN}
+    columns |= {column: np.zeros(len(coordinates)) for column in _ORIGIN}
     scores = _all_or_none(name, "scores", [p.scores for p in filled])
     if scores is not None:
         columns[_SCORE] = scores
-    columns["rlnOpticsGroup"] = np.ones(len(centered), dtype=np.int64)
+    if any(p.instance_ids is not None for p in filled):
+        ids = [np.zeros(len(p), dtype=np.int64) if p.instance_ids is None else p.instance_ids for p in filled]
+        columns[_INSTANCE] = np.concatenate(ids)
+    columns["rlnOpticsGroup"] = np.ones(len(coordinates), dtype=np.int64)
     optics_columns = {
         "rlnOpticsGroup": [1],
         "rlnOpticsGroupName": [OPTICS_GROUP],
@@ -90,6 +106,9 @@ def write_particles_star(
         "rlnAmplitudeContrast": [optics.amplitude_contrast],
         "rlnTomoTiltSeriesPixelSize": [pixel_size_angstrom],
     }
+    if version == 4:  # no stacks of images yet; readers of subtomograms ask for their pixel size
+        optics_columns["rlnImagePixelSize"] = [pixel_size_angstrom]
+        return write_star(path, {"optics": optics_columns, "particles": columns})
     general = {"rlnTomoSubTomosAre2DStacks": [1]}
     return write_star(path, {"general": general, "optics": optics_columns, "particles": columns})
 
@@ -128,7 +147,7 @@ def read_particles_star(
     file = Path(path)
     blocks = read_star(file)
     table = blocks.get("particles", next(iter(blocks.values())))
-    runs = np.array(table.texts("rlnTomoName"), dtype=object)
+    runs = np.array(table.texts(particles_run_column(table)), dtype=object)
     unknown = sorted(set(runs) - set(grids))
     if unknown:
         raise FormatError(
@@ -142,7 +161,7 @@ def read_particles_star(
         origin = np.einsum("nij,nj->ni", subtomogram, origin)
         own = subtomogram if own is None else subtomogram @ own
     positions = _positions(file, table, blocks.get("optics"), grids, runs, pixel_size_angstrom) - origin
-    scores = table.optional_numbers(_SCORE)
+    scores, ids = table.optional_numbers(_SCORE), table.optional_numbers(_INSTANCE)
     result = {}
     for run in dict.fromkeys(runs.tolist()):
         rows = runs == run
@@ -151,8 +170,15 @@ def read_particles_star(
             positions_angstrom_xyz=positions[rows],
             rotations=None if own is None else own[rows],
             scores=None if scores is None else scores[rows],
+            instance_ids=None if ids is None else ids[rows].astype(np.int64),
         )
     return result
+
+
+def particles_run_column(table: StarTable) -> str:
+    """Column that names a particle's tomogram: Warp and M keep it where RELION keeps micrographs."""
+    warp = table.has("rlnMicrographName") and not table.has("rlnTomoName")
+    return "rlnMicrographName" if warp else "rlnTomoName"
 
 
 def _positions(
