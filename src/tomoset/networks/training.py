@@ -1,22 +1,32 @@
-"""The one training loop: seeded, AdamW, warm-up and cosine, and it can be stopped."""
+"""The one training loop: seeded, AdamW, warm-up and cosine; it can be stopped, kept and taken up again."""
 
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tomoset.errors import ParameterError
 from tomoset.model import Progress, Resources, stream
+from tomoset.networks.precision import mixed_precision
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["Batch", "TrainingHistory", "TrainingParams", "learning_rate_share", "torch_threads", "train"]
+__all__ = [
+    "Batch",
+    "Continuation",
+    "TrainingHistory",
+    "TrainingParams",
+    "TrainingState",
+    "learning_rate_share",
+    "torch_threads",
+    "train",
+]
 
 Batch = tuple["torch.Tensor", ...]
 
@@ -83,6 +93,47 @@ class TrainingHistory:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainingState:
+    """Everything a training needs to go on as if it had never ended.
+
+    Parameters
+    ----------
+    module, optimiser : dict
+        Their ``state_dict``.
+    loss : tuple of float
+        Of the steps done.
+    seconds : float
+        Processor time spent so far.
+    """
+
+    module: dict[str, Any]
+    optimiser: dict[str, Any]
+    loss: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Continuation:
+    """Where a training goes on from, and what it leaves for another to do so.
+
+    Parameters
+    ----------
+    resume : TrainingState or None
+        Where an earlier training with the same arguments ended.
+    keep : callable or None
+        Is given the state every ``every`` steps, and at the end.
+    every : int
+    """
+
+    resume: TrainingState | None = None
+    keep: Callable[[TrainingState], None] | None = None
+    every: int = 100
+
+
+_FROM_NOTHING = Continuation()
+
+
 def learning_rate_share(step: int, params: TrainingParams) -> float:
     """Share of the largest learning rate at a step: linear rise, then half a cosine to zero."""
     rise = max(1, round(params.warm_up * params.steps))
@@ -101,6 +152,8 @@ def train(
     resources: Resources,
     progress: Progress,
     should_stop: Callable[[], bool] = lambda: False,
+    continuation: Continuation = _FROM_NOTHING,
+    half_precision: bool = False,
 ) -> TrainingHistory:
     """Train a module in place.
 
@@ -119,6 +172,9 @@ def train(
     progress : Progress
     should_stop : callable
         Asked before every step; the steps done so far count.
+    continuation : Continuation
+    half_precision : bool
+        Multiply in bfloat16 where the device is the faster for it.
 
     Returns
     -------
@@ -136,14 +192,20 @@ def train(
     optimiser = torch.optim.AdamW(module.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
     losses: list[float] = []
     start = time.process_time()
+    before, keep = continuation.resume, continuation.keep
+    if before is not None:
+        module.load_state_dict(before.module)
+        optimiser.load_state_dict(before.optimiser)
+        losses, start = list(before.loss), start - before.seconds
     with torch_threads(resources.workers):
-        for step in range(params.steps):
+        for step in range(len(losses), params.steps):
             if should_stop():
                 break
             for group in optimiser.param_groups:
                 group["lr"] = params.learning_rate * learning_rate_share(step, params)
             batch = tuple(tensor.to(device) for tensor in sample(stream(seed, "batch", step)))
-            value = loss(module, batch)
+            with mixed_precision(device.type, wanted=half_precision):
+                value = loss(module, batch)
             if not bool(torch.isfinite(value)):
                 raise ParameterError(
                     f"training: the loss is {float(value.detach())} at step {step}; lower the learning rate "
@@ -155,8 +217,21 @@ def train(
             optimiser.step()
             losses.append(float(value.detach()))
             progress.step("train", step + 1, params.steps)
+            if keep is not None and len(losses) % continuation.every == 0 and len(losses) < params.steps:
+                keep(_state(module, optimiser, losses, start))
     module.eval()
+    if keep is not None:
+        keep(_state(module, optimiser, losses, start))
     return TrainingHistory(loss=tuple(losses), stopped=len(losses) < params.steps, seconds=time.process_time() - start)
+
+
+def _state(module: "nn.Module", optimiser: "torch.optim.Optimizer", losses: list[float], start: float) -> TrainingState:
+    return TrainingState(
+        module=module.state_dict(),
+        optimiser=optimiser.state_dict(),
+        loss=tuple(losses),
+        seconds=time.process_time() - start,
+    )
 
 
 @contextmanager
