@@ -6,6 +6,16 @@ from tomoset.annotation.decoys import filament_decoy, membrane_decoy
 from tomoset.annotation.detectability import Detectability, detectability, detectability_methods_text, verdict_of
 from tomoset.annotation.frames import FrameFit, fit_specimen_frames
 from tomoset.annotation.label_transfer import TomogramFrame, TransferParams, transfer_labels, transfer_methods_text
+from tomoset.annotation.networks import (
+    DetectorParams,
+    NetworkModel,
+    PredictionParams,
+    SegmenterParams,
+    detect,
+    segment,
+    train_detector,
+    train_segmenter,
+)
 from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.template_matching import match_templates, methods_text
 from tomoset.annotation.truth import specimen_frame, truth_labels, truth_methods_text
@@ -18,13 +28,18 @@ __all__ = [
     "Consensus",
     "ConsensusParams",
     "Detectability",
+    "DetectorParams",
     "FrameFit",
+    "NetworkModel",
+    "PredictionParams",
+    "SegmenterParams",
     "Template",
     "TemplateParams",
     "TomogramFrame",
     "TransferParams",
     "completeness_of",
     "consensus_methods_text",
+    "detect",
     "detectability",
     "detectability_methods_text",
     "filament_decoy",
@@ -33,7 +48,10 @@ __all__ = [
     "membrane_decoy",
     "methods_text",
     "reach_consensus",
+    "segment",
     "specimen_frame",
+    "train_detector",
+    "train_segmenter",
     "transfer_labels",
     "transfer_methods_text",
     "truth_labels",
