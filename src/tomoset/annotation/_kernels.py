@@ -9,6 +9,8 @@ __all__ = [
     "local_maxima",
     "patch_product",
     "project_rotation",
+    "read_rotated",
+    "resample_half_grid",
     "rotate_and_multiply",
     "update_extremes",
 ]
@@ -41,6 +43,40 @@ def interpolate_half_grid(box: NDArray[np.float32], shape_zyx: tuple[int, int, i
                         row = box[(z0 + dz) % n, (y0 + dy) % n]
                         total += wz * wy * ((1 - ax) * row[x0] + ax * row[x0 + 1])
                 out[iz, iy, ix] = total
+
+
+@_jit
+def resample_half_grid(
+    source: NDArray[np.float32], shape_zyx: tuple[int, int, int], target_zyx: tuple[int, int, int]
+) -> NDArray[np.float32]:
+    """Trilinear interpolation of a real function from the rfftn grid of one shape to that of another."""
+    nz, ny, nx = shape_zyx
+    tz, ty, tx = target_zyx
+    last = source.shape[2] - 1
+    out = np.empty((tz, ty, tx // 2 + 1), dtype=np.float32)
+    for iz in range(tz):
+        fz = (iz if iz < (tz + 1) // 2 else iz - tz) * nz / tz
+        z0 = int(np.floor(fz))
+        az = fz - z0
+        for iy in range(ty):
+            fy = (iy if iy < (ty + 1) // 2 else iy - ty) * ny / ty
+            y0 = int(np.floor(fy))
+            ay = fy - y0
+            for ix in range(out.shape[2]):
+                fx = ix * nx / tx
+                x0 = min(int(fx), last)
+                x1 = min(x0 + 1, last)
+                ax = fx - x0
+                total = 0.0
+                for dz in range(2):
+                    wz = az if dz else 1 - az
+                    for dy in range(2):
+                        wy = ay if dy else 1 - ay
+                        if wz * wy > 0:
+                            row = source[(z0 + dz) % nz, (y0 + dy) % ny]
+                            total += wz * wy * ((1 - ax) * row[x0] + ax * row[x1])
+                out[iz, iy, ix] = total
+    return out
 
 
 @_jit
@@ -103,6 +139,28 @@ def rotate_and_multiply(
                 row_power += (1.0 if ix == 0 else 2.0) * (re * re + im * im)
             power += row_power
     return power
+
+
+@_jit
+def read_rotated(
+    k_xyz: NDArray[np.float32],
+    spectrum: NDArray[np.float32],
+    per_step: float,
+    rotations: NDArray[np.float64],
+) -> NDArray[np.complex64]:
+    """A template's transform at frequencies (p, 3) for every rotation: (r, p)."""
+    half = np.float32(spectrum.shape[0] // 2)
+    out = np.empty((rotations.shape[0], k_xyz.shape[0]), dtype=np.complex64)
+    for i in range(rotations.shape[0]):
+        c = (rotations[i] * per_step).astype(np.float32)
+        for j in range(k_xyz.shape[0]):
+            kx, ky, kz = k_xyz[j, 0], k_xyz[j, 1], k_xyz[j, 2]
+            gx = c[0, 0] * kx + c[1, 0] * ky + c[2, 0] * kz + half
+            gy = c[0, 1] * kx + c[1, 1] * ky + c[2, 1] * kz + half
+            gz = c[0, 2] * kx + c[1, 2] * ky + c[2, 2] * kz + half
+            re, im = _sample(spectrum, gx, gy, gz)
+            out[i, j] = complex(re, im)
+    return out
 
 
 @_jit

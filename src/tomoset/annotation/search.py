@@ -1,4 +1,4 @@
-"""Exhaustive search: the best rotation of a template at every voxel."""
+"""The search: the best rotation of a template at every voxel."""
 
 import threading
 from collections.abc import Callable
@@ -8,11 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoset.annotation.coarse_to_fine import cover_rotations
+from tomoset.annotation.low_rank import box_edge, low_rank
+from tomoset.annotation.low_rank_search import search_low_rank
+from tomoset.annotation.rescoring import exact_scores
+from tomoset.annotation.search_engines import Engine, SearchOptions, cheapest, plain_is_cheap
 from tomoset.annotation.template_spectrum import TemplateSpectrum
+from tomoset.annotation.torch_search import search_torch
 
-__all__ = ["ScoreMap", "full_grid", "search_rotations"]
+__all__ = ["ScoreMap", "SearchOptions", "full_grid", "search_plainly", "search_rotations"]
 
 Floats32 = NDArray[np.float32]
+Step = Callable[[], None]
+
+_PUBLISHED_Z = 4.5
+_COVER_CORRELATION = 0.85
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,9 +68,135 @@ def search_rotations(
     rotations: NDArray[np.float64],
     *,
     workers: int,
-    step: Callable[[], None],
+    step: Step,
+    options: SearchOptions | None = None,
 ) -> ScoreMap:
-    """Correlate a whitened volume with a template in every rotation.
+    """Correlate a whitened volume with a template in every rotation, the cheapest way.
+
+    Parameters
+    ----------
+    volume_hat : (z, y, x // 2 + 1) array of complex64
+        ``rfftn`` of the whitened volume.
+    shape_zyx : tuple of int
+        Its shape in real space.
+    voxel_size_angstrom : float
+    weight_zyx : (z, y, x // 2 + 1) array of float32
+        What a template's transform is multiplied with: transfer over noise amplitude, 0 where nothing is used.
+    template : TemplateSpectrum
+    rotations : (r, 3, 3) array of float64
+        Particle -> tomogram.
+    workers : int
+        Threads.
+    step : callable
+        Called once for every rotation in all.
+    options : SearchOptions or None
+        Which engine computes the scores; None for the defaults.
+
+    Returns
+    -------
+    ScoreMap
+        Scores through a basis are replaced by exact ones at local maxima above 4.5, of either contrast. After
+        "coarse-to-fine", voxels that did not look promising hold the extremes over some of the rotations only.
+    """
+    options = options or SearchOptions()
+    mvoxels = float(np.prod(shape_zyx)) * 1e-6
+    engine: Engine = "torch" if options.engine == "auto" and options.device != "cpu" else options.engine
+    basis = None
+    if engine != "exact" and (engine != "auto" or not plain_is_cheap(len(rotations), mvoxels)):
+        n = box_edge(template, voxel_size_angstrom)
+        box_weight = _resampled(weight_zyx, shape_zyx, (n, n, n))
+        finer = _resampled(weight_zyx, shape_zyx, (2 * n, 2 * n, 2 * n))
+        basis = low_rank(template, rotations, box_weight, finer, voxel_size_angstrom, left_out=options.left_out)
+        cover = None
+        if engine in ("auto", "coarse-to-fine"):
+            cover = cover_rotations(basis.coefficients, _COVER_CORRELATION)
+        if engine == "auto":
+            engine = cheapest(len(rotations), mvoxels, basis.rank, None if cover is None else len(cover.centres))
+    if basis is None or engine == "exact":
+        return search_plainly(
+            volume_hat, shape_zyx, voxel_size_angstrom, weight_zyx, template, rotations, workers=workers, step=step
+        )
+    volume = _inverse(volume_hat.copy(), shape_zyx)
+    report = _steps_of_shares(step, len(rotations))
+    memory = options.memory_gib
+    if engine == "torch":
+        found = search_torch(volume, weight_zyx, basis, device=options.device, memory_gib=memory, step=report)
+    else:
+        first = cover if engine == "coarse-to-fine" else None
+        found = search_low_rank(volume, weight_zyx, basis, first, workers=workers, memory_gib=memory, step=report)
+    np.negative(found.worst, out=found.worst)
+    for scores, which, sign in ((found.best, found.which, 1), (found.worst, found.which_worst, -1)):
+        peaks = tuple(_peaks(scores, _PUBLISHED_Z).T)
+        exact = exact_scores(
+            volume,
+            np.stack(peaks, axis=-1),
+            which[peaks],
+            template,
+            rotations,
+            basis.norms,
+            box_weight,
+            voxel_size_angstrom,
+            workers=workers,
+        )
+        scores[peaks] = sign * exact
+    kind = _index_type(len(rotations))
+    return ScoreMap(
+        found.best,
+        found.which.astype(kind, copy=False),
+        found.worst,
+        found.which_worst.astype(kind, copy=False),
+        basis.norms,
+    )
+
+
+def _index_type(count: int) -> type[np.signedinteger]:
+    return np.int16 if count < 2**15 else np.int32
+
+
+def _inverse(transform: NDArray[np.complex64], shape_zyx: tuple[int, int, int]) -> Floats32:
+    """Real volume of a half grid, which is overwritten."""
+    from scipy import fft
+
+    return np.asarray(fft.irfftn(transform, s=shape_zyx, overwrite_x=True), dtype=np.float32)
+
+
+def _resampled(values: Floats32, shape_zyx: tuple[int, int, int], target_zyx: tuple[int, int, int]) -> Floats32:
+    from tomoset.annotation import _kernels
+
+    return np.asarray(_kernels.resample_half_grid(values, shape_zyx, target_zyx))
+
+
+def _peaks(scores: Floats32, threshold: float) -> NDArray[np.int64]:
+    from tomoset.annotation import _kernels
+
+    return np.asarray(_kernels.local_maxima(scores, threshold))
+
+
+def _steps_of_shares(step: Step, total: int) -> Callable[[float], None]:
+    """Call a step ``total`` times in all while being told shares of the work."""
+    done = 0
+
+    def report(share: float) -> None:
+        nonlocal done
+        while done < round(share * total):
+            done += 1
+            step()
+
+    return report
+
+
+def search_plainly(
+    volume_hat: NDArray[np.complex64],
+    shape_zyx: tuple[int, int, int],
+    voxel_size_angstrom: float,
+    weight_zyx: Floats32,
+    template: TemplateSpectrum,
+    rotations: NDArray[np.float64],
+    *,
+    workers: int,
+    step: Step,
+) -> ScoreMap:
+    """Correlate a whitened volume with a template in every rotation, one transform for each: the reference.
 
     Parameters
     ----------
@@ -88,12 +224,10 @@ def search_rotations(
     One inverse transform per rotation: the template is read from its transform at Rᵀ k inside the band and the wedge
     only, multiplied with the volume's and its norm summed in the same pass.
     """
-    from scipy import fft
-
     from tomoset.annotation import _kernels
 
     frequency_steps = np.array([1 / (n * voxel_size_angstrom) for n in shape_zyx])
-    index_type = np.int16 if len(rotations) < 2**15 else np.int32
+    index_type = _index_type(len(rotations))
     best = np.full(shape_zyx, -np.inf, dtype=np.float32)
     worst = np.full(shape_zyx, np.inf, dtype=np.float32)
     which = np.zeros(shape_zyx, dtype=index_type)
@@ -121,9 +255,6 @@ def search_rotations(
             scale = np.float32(1 / max(norms[index], np.finfo(np.float32).tiny))
             _kernels.update_extremes(correlation, scale, index, best, which, worst, which_worst)
             step()
-
-    def _inverse(product: NDArray[np.complex64], shape: tuple[int, int, int]) -> Floats32:
-        return np.asarray(fft.irfftn(product, s=shape, overwrite_x=True), dtype=np.float32)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for _ in pool.map(one, range(len(rotations))):
