@@ -1,5 +1,6 @@
 """Labels: templates, truth, and the metrics of their quality."""
 
+from tomoset.annotation.class_evidence import ClassEvidence, EvidenceParams, evidence_methods_text, gather_evidence
 from tomoset.annotation.completeness import Completeness, completeness_of
 from tomoset.annotation.consensus import Consensus, ConsensusParams, consensus_methods_text, reach_consensus
 from tomoset.annotation.decoys import filament_decoy, membrane_decoy
@@ -24,11 +25,13 @@ STAGE_VERSION = "1"
 
 __all__ = [
     "STAGE_VERSION",
+    "ClassEvidence",
     "Completeness",
     "Consensus",
     "ConsensusParams",
     "Detectability",
     "DetectorParams",
+    "EvidenceParams",
     "FrameFit",
     "NetworkModel",
     "PredictionParams",
@@ -42,8 +45,10 @@ __all__ = [
     "detect",
     "detectability",
     "detectability_methods_text",
+    "evidence_methods_text",
     "filament_decoy",
     "fit_specimen_frames",
+    "gather_evidence",
     "match_templates",
     "membrane_decoy",
     "methods_text",
