@@ -13,7 +13,7 @@ from tomoset.formats.atomic import write_text_atomic
 from tomoset.release.dataset import ReleaseInfo
 from tomoset.release.portal.documents import release_time
 
-__all__ = ["CROISSANT", "tree_sha256", "write_croissant"]
+__all__ = ["CROISSANT", "file_sha256", "tree_sha256", "write_croissant"]
 
 CROISSANT = "croissant.json"
 
@@ -23,14 +23,15 @@ _KINDS = {"string": "TEXT", "large_string": "TEXT", "int64": "INTEGER", "double"
 def tree_sha256(folder: Path) -> str:
     """Checksum of a folder: of the sorted lines ``checksum  path`` of all its files."""
     lines = [
-        f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n"
+        f"{file_sha256(path)}  {path.relative_to(folder).as_posix()}\n"
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -56,7 +57,7 @@ def write_croissant(folder: Path, info: ReleaseInfo, tables: tuple[Path, ...], v
             name=path.name,
             content_url=path.name,
             encoding_formats=["application/x-parquet"],
-            sha256=_sha256(path),
+            sha256=file_sha256(path),
         )
         for path in tables
     ]

@@ -46,9 +46,10 @@ def points_text(picks: Picks, grid: Grid) -> tuple[str, str]:
     far = np.array(grid.shape_zyx[::-1]) - 1
     outside = np.flatnonzero(np.any((voxels < -0.5) | (voxels > far + 0.5), axis=1))
     if outside.size:
+        place = np.round(voxels[outside[0]], 1).tolist()
         raise GeometryError(
-            f"picks of {picks.object_name}: expected positions inside the volume of {grid.shape_zyx[::-1]} voxels, found "
-            f"{np.round(voxels[outside[0]], 1).tolist()} (pick {outside[0]}); remove it, or give the tomogram it is of"
+            f"picks of {picks.object_name}: expected positions inside the volume of {grid.shape_zyx[::-1]} voxels, "
+            f"found {place} (pick {outside[0]}); remove it, or give the tomogram it is of"
         )
     voxels = np.clip(voxels, 0, far)  # up to half a voxel beyond the outermost centres is still inside
     oriented = picks.rotations is not None and (picks.orientation_known is None or bool(picks.orientation_known.all()))

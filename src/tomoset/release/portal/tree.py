@@ -36,9 +36,12 @@ def dataset_folder(root: Path, info: ReleaseInfo) -> Path:
 def start_portal_tree(root: Path, info: ReleaseInfo) -> None:
     """Write what concerns the whole dataset."""
     write_json_atomic(dataset_folder(root, info) / "dataset_metadata.json", documents.dataset_document(info))
+    write_json_atomic(_deposition(root, info) / "deposition_metadata.json", documents.deposition_document(info))
+
+
+def _deposition(root: Path, info: ReleaseInfo) -> Path:
     number = info.facts.portal_deposition_id
-    deposition = root / "portal" / "DepositionMetadata" / (str(number) if number else "deposition")
-    write_json_atomic(deposition / "deposition_metadata.json", documents.deposition_document(info))
+    return root / "portal" / "DepositionMetadata" / (str(number) if number else "deposition")
 
 
 def write_portal_run(root: Path, run: RunToRelease, info: ReleaseInfo) -> Notes:
@@ -57,11 +60,12 @@ def write_portal_run(root: Path, run: RunToRelease, info: ReleaseInfo) -> Notes:
 
 
 def finish_portal_tree(root: Path, info: ReleaseInfo, runs: tuple[str, ...]) -> None:
-    """Give the dataset its key photos, those of its first run, and the ingestion its configuration."""
+    """Give dataset and deposition their key photos, those of the first run, and the ingestion its configuration."""
     folder = dataset_folder(root, info)
     photos = next((folder / runs[0]).rglob("key-photo-snapshot.png"))
-    share(photos, folder / "Images" / "snapshot.png")
-    share(photos.with_name("key-photo-thumbnail.png"), folder / "Images" / "thumbnail.png")
+    for place in (folder, _deposition(root, info)):
+        for kind in ("snapshot", "thumbnail"):
+            share(photos.with_name(f"key-photo-{kind}.png"), place / "Images" / f"{kind}.png")
     write_ingestion_config(root / "portal" / "ingestion_config.yaml", folder, info, runs)
 
 
