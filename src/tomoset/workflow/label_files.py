@@ -25,12 +25,13 @@ __all__ = ["count_picks", "find_voxel_sizes", "labeled_voxel_size", "load_labels
 _VOXEL_TOLERANCE = 1e-3
 
 
-def save_labels(layout: ProjectLayout, labels: Labels) -> list[Path]:
+def save_labels(layout: ProjectLayout, labels: Labels, *, add: bool = False) -> list[Path]:
     """Write all of one author's labels of one round; returns the files.
 
     Each file is written whole or not at all, the list of them last. What the same author's last labels of the same
-    round held and these do not is removed; files that others put there stay. Filaments without picks of their class
-    are also written as copick points along them, so that copick's users see them.
+    round held and these do not is removed, unless ``add`` asks to keep it; files that others put there stay.
+    Filaments without picks of their class are also written as copick points along them, so that copick's users see
+    them.
 
     Raises
     ------
@@ -55,6 +56,8 @@ def save_labels(layout: ProjectLayout, labels: Labels) -> list[Path]:
         voxel_size_angstrom=labels.voxel_size_angstrom,
     )
     written = [write(picks=picks) for picks in labels.picks]
+    if add:
+        names += _names_of_picks(layout, labels)
     written += [
         write(picks=picks, derived_from="filaments")
         for picks in points_along(labels.filaments)
@@ -63,7 +66,7 @@ def save_labels(layout: ProjectLayout, labels: Labels) -> list[Path]:
     written += save_segmentations(layout, labels)
     written += save_filaments(layout, labels)
     written += save_membranes(layout, labels)
-    return [*written, save_label_set(layout, labels, written)]
+    return [*written, save_label_set(layout, labels, written, add=add)]
 
 
 def load_labels(
@@ -152,6 +155,12 @@ def labeled_voxel_size(layout: ProjectLayout, run: str, user: str, session: str,
             f"(there are {', '.join(f'{known:g}' for known in available)} Å)"
         )
     return size
+
+
+def _names_of_picks(layout: ProjectLayout, labels: Labels) -> list[str]:
+    """Classes of picks that the same author has saved in the same round."""
+    entries = [e for e in list_picks(layout.root, labels.run) if (e.user, e.session) == (labels.user, labels.session)]
+    return [e.object_name for e in entries if not read_picks(e.path).derived_from]
 
 
 def _stored_picks(

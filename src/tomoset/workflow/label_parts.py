@@ -64,11 +64,14 @@ class LabelSet:
     ----------
     files : tuple of str
         Relative to the run's folder.
+    voxel_size_angstrom : float or None
+        Of the tomogram they were made on; None where nothing was saved yet.
     method : str
     notes : dict of str to float
     """
 
     files: tuple[str, ...] = ()
+    voxel_size_angstrom: float | None = None
     method: str = ""
     notes: dict[str, float] = field(default_factory=dict)
 
@@ -159,12 +162,17 @@ def load_membranes(
     return tuple(found)
 
 
-def save_label_set(layout: ProjectLayout, labels: Labels, written: list[Path]) -> Path:
-    """Write the list of what belongs together, then remove what the same author's last labels left behind."""
+def save_label_set(layout: ProjectLayout, labels: Labels, written: list[Path], *, add: bool) -> Path:
+    """Write the list of what belongs together, then remove what the same author's last labels left behind.
+
+    With ``add`` nothing is removed, and what was there before belongs to the new labels too.
+    """
     path = _set_path(layout, labels.run, labels.user, labels.session)
     before = load_label_set(layout, labels.run, labels.user, labels.session)
     folder = layout.experiment(labels.run)
-    files = sorted(each.relative_to(folder).as_posix() for each in written)
+    files = {each.relative_to(folder).as_posix() for each in written}
+    if add:
+        files |= {name for name in before.files if (folder / name).exists()}
     for name, value in labels.notes.items():
         if not np.isfinite(value):
             raise ParameterError(f"{path.name}: expected finite notes, found {name} = {value}; leave that note out")
@@ -175,12 +183,12 @@ def save_label_set(layout: ProjectLayout, labels: Labels, written: list[Path]) -
             "user_id": labels.user,
             "session_id": labels.session,
             "voxel_spacing": float(labels.voxel_size_angstrom),
-            "method": labels.method,
-            "notes": labels.notes,
-            "files": files,
+            "method": labels.method or (before.method if add else ""),
+            "notes": before.notes | labels.notes if add else labels.notes,
+            "files": sorted(files),
         },
     )
-    for left in set(before.files) - set(files):
+    for left in set(before.files) - files:
         _remove_labels(folder, left)
     return path
 
@@ -194,6 +202,7 @@ def load_label_set(layout: ProjectLayout, run: str, user: str, session: str) -> 
     with understood(path):
         return LabelSet(
             files=tuple(str(name) for name in document["files"]),
+            voxel_size_angstrom=float(document["voxel_spacing"]),
             method=str(document["method"]),
             notes={str(name): float(value) for name, value in document["notes"].items()},
         )
