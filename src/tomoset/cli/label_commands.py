@@ -58,15 +58,25 @@ def score(
 
 def convert(
     source: Path = typer.Argument(
-        ..., help=".aln, .xf (.tlt beside it), Warp .xml, portal .json, RELION star, copick json."
+        ...,
+        help="Labels: copick .json or project, .ndjson, .star (RELION 4 and 5, STOPGAP), .tbl, .em, EMAN2 .json, "
+        ".cbox, .mod, .csv, .am, .mrc, .zarr, .glb, .ply, .obj. Alignment: .aln, .xf (.tlt beside it), Warp .xml, "
+        ".tomostar, portal .json, RELION star.",
     ),
-    target: Path = typer.Argument(..., help=".aln, .xf, .tomostar, .xml, .json, .star, or a copick project's folder."),
+    target: Path = typer.Argument(..., help="Any of these, or the folder of a copick project."),
     pixel_size: float | None = typer.Option(None, help="Pixel size of the tilt images, Å."),
     image_size: str = typer.Option("", help="Size of the tilt images, WIDTHxHEIGHT, when the source lacks it."),
-    tomogram: Path | None = typer.Option(None, help="OME-Zarr tomogram the picks belong to (picks)."),
-    name: str = typer.Option("", help="Name of the object, for picks of a star."),
+    tomogram: Path | None = typer.Option(None, help="Tomogram the labels belong to, OME-Zarr or MRC."),
+    name: str = typer.Option("", help="Class of labels whose file does not say it, or the one to take of several."),
+    run: str = typer.Option("", help="Run of the labels, where the source does not say it or holds several."),
+    user: str = typer.Option("", help="Whose labels (copick user_id)."),
+    session: str = typer.Option("", help="Which round (copick session_id)."),
+    radius: float | None = typer.Option(None, help="Radius of the class, Å, for boxes and spheres."),
+    first_voxel: int | None = typer.Option(None, min=0, max=1, help="Where Dynamo, STOPGAP and TOM count from."),
+    source_format: str = typer.Option("", "--from", help="Format of the source, where its ending leaves it open."),
+    target_format: str = typer.Option("", "--to", help="Format of the target, such as relion4, stopgap, eman2."),
 ) -> None:
-    """Convert picks or an alignment between programs' formats."""
+    """Convert labels (picks, masks, filaments, membranes) or an alignment between programs' formats."""
     import re
 
     from tomoset.errors import ParameterError
@@ -78,9 +88,16 @@ def convert(
     done = convert_file(
         source,
         target,
-        pixel_size_angstrom=pixel_size,
         image_size_xy=None if size is None else (int(size[1]), int(size[2])),
+        pixel_size_angstrom=pixel_size,
         tomogram=tomogram,
         name=name,
+        run=run,
+        user=user,
+        session=session,
+        radius_angstrom=radius,
+        first_voxel=first_voxel,
+        source_format=source_format,
+        target_format=target_format,
     )
     typer.echo(done)
