@@ -8,7 +8,6 @@ import pytest
 
 from tomoset.annotation.competition import (
     Hits,
-    away_from,
     independent_noise_threshold,
     log_likelihood_ratio,
     measure_amplitude,
@@ -276,12 +275,6 @@ def test_the_amplitude_comes_from_the_class_that_fits_best():
     assert amplitude == pytest.approx(2.0)
     assert [len(each) for each in sure] == [5, 5]
     assert measure_amplitude([hits(far, np.full(5, 5.0), 10.0)], [60.0], [6.0], 0.75)[0] is None
-
-
-def test_away_from():
-    points = np.array([[0.0, 0, 0], [50.0, 0, 0]])
-    assert away_from(points, np.array([[0.0, 0, 10.0]]), 20.0).tolist() == [False, True]
-    assert away_from(points, np.zeros((0, 3)), 20.0).all()
 
 
 def test_rotations_are_thinned_by_symmetry():

@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "Hits",
-    "away_from",
     "independent_noise_threshold",
     "log_likelihood_ratio",
     "measure_amplitude",
@@ -152,18 +151,6 @@ def noise_threshold(chance_z: ArrayLike, expected_false_positives: float) -> flo
     if slope >= 0:
         return float(top[0])
     return float(np.sqrt(max((np.log(expected_false_positives) - offset) / slope, 0.0)))
-
-
-def away_from(
-    positions_angstrom_xyz: Floats, others_angstrom_xyz: Floats, distance_angstrom: float
-) -> NDArray[np.bool_]:
-    """Which positions (n, 3) lie at least a distance from all of the others (m, 3)."""
-    from scipy.spatial import KDTree
-
-    if not len(others_angstrom_xyz) or not len(positions_angstrom_xyz):
-        return np.ones(len(positions_angstrom_xyz), dtype=bool)
-    nearest, _ = KDTree(others_angstrom_xyz).query(positions_angstrom_xyz)
-    return np.asarray(nearest >= distance_angstrom)
 
 
 def measure_amplitude(

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from tomoset.annotation.competition import Hits
 from tomoset.structures import PROTEIN_ANGSTROM3_PER_DALTON, Structure
 
-__all__ = ["Claims", "choose_exclusively"]
+__all__ = ["Claims", "choose_exclusively", "in_company"]
 
 Floats = NDArray[np.float64]
 
 # Centres of pieces of one filament or membrane are at least this share of a piece's radius apart.
 _OVERLAP = 0.5
+_COMPANY_RADII = 3.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +104,22 @@ def choose_exclusively(
             overlapping = int(group[index]) if claim.may_overlap else None
             close(claim.structure, points[index], claim.hits.rotations[within[index]], overlapping)
     return [np.array(each, dtype=np.intp) for each in chosen]
+
+
+def in_company(hits: Hits, structure: Structure, least: int) -> NDArray[np.bool_]:
+    """Which pieces of an extended body have at least so many others within one and a half of their diameters.
+
+    A filament or a membrane goes on; what resembles one piece of it and stands alone is something else.
+    """
+    from scipy.spatial import KDTree
+
+    if not len(hits):
+        return np.zeros(0, dtype=bool)
+    tree = KDTree(hits.positions_angstrom_xyz)
+    near = tree.query_ball_point(
+        hits.positions_angstrom_xyz, _COMPANY_RADII * structure.radius_angstrom, return_length=True
+    )
+    return np.asarray(near - 1 >= least)
 
 
 def _compact_radius_angstrom(structure: Structure) -> float:

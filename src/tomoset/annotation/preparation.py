@@ -10,6 +10,7 @@ from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.search import full_grid
 from tomoset.annotation.transfer import box_frequencies, box_transfer
 from tomoset.annotation.whitening import WhitenedVolume, crop_to_voxel_size, local_spectrum, whiten
+from tomoset.errors import GeometryError
 from tomoset.model import Resources, TiltSeries, Tomogram
 
 __all__ = ["Prepared", "prepare"]
@@ -61,6 +62,11 @@ def prepare(
     -------
     Prepared
 
+    Raises
+    ------
+    GeometryError
+        If the volume is empty or holds NaN, or the series is not the tomogram's.
+
     Notes
     -----
     The noise is everything in the tomogram, its crowd of molecules included: that is what a template must be told
@@ -68,8 +74,10 @@ def prepare(
     which tilt images are slabs rather than planes.
     """
     largest = max(template.structure.radius_angstrom for template in templates)
+    volume = tomogram.volume_zyx.read()
+    _refuse_nothing(tomogram.run, volume)
     cropped = crop_to_voxel_size(
-        tomogram.volume_zyx.read(),
+        volume,
         tomogram.grid.voxel_size_angstrom,
         voxel_size_angstrom,
         margin_angstrom=largest / 2,  # a particle centred outside must be known as one, or its rim is taken for others
@@ -85,3 +93,12 @@ def prepare(
     z, y, x = cropped.volume_zyx.shape
     white = whiten(cropped, full_grid(whitener, (z, y, x)), tomogram.contrast, resources.workers)
     return Prepared(white, np.ascontiguousarray(transfer.signal_zyx * whitener))
+
+
+def _refuse_nothing(run: str, volume_zyx: NDArray[np.floating]) -> None:
+    """A volume without numbers or without contrast cannot be searched."""
+    broken = int(volume_zyx.size - np.count_nonzero(np.isfinite(volume_zyx)))
+    if broken:
+        raise GeometryError(f"{run}: expected a tomogram of numbers, found {broken} voxels of NaN or infinity; mend it")
+    if not np.ptp(volume_zyx) > 0:
+        raise GeometryError(f"{run}: expected a tomogram with something in it, found {volume_zyx.size} equal voxels")

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from tomoset.annotation.competition import (
     Hits,
-    away_from,
     independent_noise_threshold,
     log_likelihood_ratio,
     measure_amplitude,
@@ -27,19 +26,19 @@ from tomoset.annotation.whitening import WhitenedVolume
 from tomoset.geometry import point_group, sample_rotations
 from tomoset.model import Progress, Resources
 
-__all__ = ["Found", "judge", "refine_all", "search_all", "tiers_of"]
+__all__ = ["Found", "judge", "noise_level", "refine_all", "search_all", "tiers_of"]
 
 Floats = NDArray[np.float64]
 
 _CANDIDATE_Z = 4.5
 _CHANCE_Z = 3.5
 _MOST_PER_CUBIC_MICROMETRE = 1.5e5
-_CHANCE_REFINED = 80
-_FEWEST_CHANCE = 20
+_REFINED = 1.1
 _HEAVY_KDA = 250.0
+_STANDS_OUT_KDA = 1000.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Found:
     """One class after its search: candidates, and what chance made of the contrast-inverted template.
 
@@ -54,12 +53,21 @@ class Found:
 
 
 def tiers_of(templates: Sequence[Template]) -> list[list[Template]]:
-    """Classes that are searched together, heaviest first: all from 250 kDa and all decoys, then by factors of two."""
+    """Classes that are searched together, heaviest first: all from 250 kDa, then by factors of two.
+
+    Patches of membrane compete in the first tier of lighter classes, if there is one: they are as visible as those.
+    """
     tiers: dict[int, list[Template]] = {}
     for template in templates:
-        lightness = np.ceil(np.log2(_HEAVY_KDA / template.structure.mass_kda))
-        tiers.setdefault(0 if template.decoy else max(0, int(lightness)), []).append(template)
-    return [tiers[key] for key in sorted(tiers)]
+        if not template.decoy:
+            lightness = np.ceil(np.log2(_HEAVY_KDA / template.structure.mass_kda))
+            tiers.setdefault(max(0, int(lightness)), []).append(template)
+    order = [tiers[key] for key in sorted(tiers)]
+    lighter = next((tier for key, tier in zip(sorted(tiers), order, strict=True) if key > 0), order[0])
+    for template in templates:
+        if template.decoy:
+            (order[0] if template.structure.mass_kda >= _STANDS_OUT_KDA else lighter).append(template)
+    return order
 
 
 def search_all(
@@ -79,7 +87,8 @@ def search_all(
     plans = []
     for template in templates:
         symmetry = template.structure.symmetry if template.decoy else template.object.symmetry
-        step = params.step_deg(template.object.radius_angstrom, 2 * white.voxel_size_angstrom)
+        radius = template.structure.radius_angstrom if template.decoy else template.object.radius_angstrom
+        step = params.step_deg(radius, 2 * white.voxel_size_angstrom)
         plans.append((template, step, sample_rotations(step, point_group(symmetry))))
     step_done = _counter(progress, sum(len(rotations) for _, _, rotations in plans))
     return [
@@ -150,44 +159,32 @@ def _counter(progress: Progress, total: int) -> Callable[[], None]:
     return step
 
 
-def judge(
-    found: Sequence[Found], hits: Sequence[Hits], chance_hits: Sequence[Hits], params: TemplateParams
-) -> tuple[float | None, list[float], list[Hits]]:
-    """Amplitude of the signal, chance's reach in each class away from what is clearly real, and what that is.
-
-    A real particle's bright fringes resemble inverted templates; chance is what is left where no particle is.
-    """
+def judge(found: Sequence[Found], params: TemplateParams) -> tuple[float | None, list[Hits]]:
+    """Amplitude of the signal, if anything is clearly above chance and noise, and the hits that are."""
     radii = [each.template.object.radius_angstrom for each in found]
     expected = params.expected_false_positives
-    wary = [noise_threshold(each.z, expected) for each in chance_hits]
-    amplitude, sure = measure_amplitude(hits, radii, wary, params.exclusion_fraction)
-    chance = []
-    for each, lucky, radius in zip(found, chance_hits, radii, strict=True):
-        clear = np.ones(len(lucky), dtype=bool)
-        for real, other in zip(sure, radii, strict=True):
-            clear &= away_from(lucky.positions_angstrom_xyz, real.positions_angstrom_xyz, radius + other)
-        if clear.sum() >= _FEWEST_CHANCE:
-            chance.append(noise_threshold(lucky.z[clear], expected))
-        else:
-            chance.append(independent_noise_threshold(each.cells, expected))
-    return amplitude, chance, sure
+    wary = [max(noise_threshold(each.chance.z, expected), noise_level(each, params)) for each in found]
+    return measure_amplitude([each.candidates for each in found], radii, wary, params.exclusion_fraction)
+
+
+def noise_level(found: Found, params: TemplateParams) -> float:
+    """Correlation that noise exceeds as often as is allowed, when hits are refined beyond the poses searched."""
+    return _REFINED * independent_noise_threshold(found.cells, params.expected_false_positives)
 
 
 def refine_all(
     found: Sequence[Found], prepared: Prepared, amplitude: float, resources: Resources, progress: Progress
-) -> tuple[list[Hits], list[Hits]]:
-    """Refined candidates of every class, and as many of chance's best as judge them, treated alike."""
+) -> list[Hits]:
+    """Refined candidates of every class."""
     white = prepared.white
     micrometres3 = float(np.prod(white.used_zyx)) * (white.voxel_size_angstrom * 1e-4) ** 3
     most = int(np.ceil(_MOST_PER_CUBIC_MICROMETRE * micrometres3))
-    hits, chance = [], []
+    hits = []
     for each in found:
         structure = each.template.structure
         rough = _promising(each.candidates, amplitude, most)
         hits.append(refine_hits(rough, structure, prepared, each.step_deg, resources, progress))
-        luckiest = each.chance.select(np.argsort(-each.chance.z, kind="stable")[:_CHANCE_REFINED])
-        chance.append(refine_hits(luckiest, structure, prepared, each.step_deg, resources, progress, inverted=True))
-    return hits, chance
+    return hits
 
 
 def _promising(rough: Hits, amplitude: float, most: int) -> Hits:

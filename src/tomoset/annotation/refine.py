@@ -205,6 +205,13 @@ class Refiner:
         found = self._evaluate(data, rotation, shift_angstrom_xyz)
         return _z(found), float(np.sqrt(found[1]))
 
+    def scores(self, patch_zyx: NDArray[np.float32], rotations: Floats, shift_angstrom_xyz: Floats) -> Floats:
+        """Correlations (r,) in units of the noise at one place for many rotations (r, 3, 3)."""
+        from scipy import fft
+
+        data = fft.rfftn(patch_zyx)[self._used].astype(np.complex128) * self._to_centre
+        return np.array([_z(self._evaluate(data, rotation, shift_angstrom_xyz)) for rotation in rotations])
+
     def norm(self, rotation: Floats) -> float:
         """Norm of the whitened template in a rotation."""
         nothing = np.zeros(len(self._k_xyz), dtype=np.complex128)

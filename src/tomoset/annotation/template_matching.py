@@ -1,35 +1,49 @@
 """The verb: find every particle of known shape in a tomogram."""
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.competition import Hits, log_likelihood_ratio
+from tomoset.annotation.competition import (
+    Hits,
+    log_likelihood_ratio,
+    measure_amplitude,
+)
 from tomoset.annotation.envelope import measure_envelope
-from tomoset.annotation.exclusion import Claims, choose_exclusively
+from tomoset.annotation.exclusion import Claims, choose_exclusively, in_company
+from tomoset.annotation.hand import contrast_is_inverted, hand_log_likelihood
 from tomoset.annotation.params import Template, TemplateParams
+from tomoset.annotation.picking import Chosen, no_picks, picks_of
 from tomoset.annotation.preparation import Prepared, prepare
-from tomoset.annotation.pursuit import Found, judge, refine_all, search_all, tiers_of
+from tomoset.annotation.pursuit import Found, judge, noise_level, refine_all, search_all, tiers_of
 from tomoset.annotation.refine import refiner_of
 from tomoset.annotation.residual import resettle, rewhitened, subtract
-from tomoset.errors import ParameterError
+from tomoset.errors import GeometryError, ParameterError
 from tomoset.model import Labels, Picks, Progress, Resources, TiltSeries, Tomogram
 
 __all__ = ["match_templates", "methods_text"]
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 _FIRST_BLUR_ANGSTROM = 5.0
 _SETTLE_STEP_DEG = 8.0
+_DECOY_AMPLITUDE = 0.6
+_DECOY_COMPANY = 3
+_WRONG_HAND = -20.0
+# Of the signal amplitude: more is taken from nothing, or two molecules would be subtracted as one.
+_MOST_AMPLITUDE = 1.3
 
 
 def methods_text(params: TemplateParams) -> str:
     """One citable sentence on how templates were matched."""
     threshold = (
-        f"{params.expected_false_positives:g} expected chance matches per class and tomogram, from the matches of "
-        f"contrast-inverted templates, and {params.least_amplitude:.0%} of the tomogram's own signal amplitude"
+        "the match that is as likely false as true, by a mixture of true and false matches fitted to each class from "
+        f"{params.least_amplitude:.0%} of the tomogram's own signal amplitude on and above "
+        f"{params.expected_false_positives:g} expected chance matches per class"
         if params.score_threshold is None
         else f"a log-likelihood ratio of {params.score_threshold:g}"
     )
@@ -42,7 +56,9 @@ def methods_text(params: TemplateParams) -> str:
         f"Particles were found by template matching on voxels of about {params.voxel_size_angstrom:.1f} Å: tomograms "
         "were whitened by their own local power spectrum, templates weighted by CTF, dose, missing wedge and "
         f"{blur}, rotations thinned by the particle's symmetry, "
-        "classes competed on one likelihood scale with mutual exclusion, positions and rotations were refined, and "
+        "classes competed on one likelihood scale with mutual exclusion, heavy ones before lighter ones, which were "
+        "searched in what the subtraction of the heavy ones left; positions and rotations were refined, each particle "
+        "alone in the residual of all others, and "
         f"the score threshold was set at {threshold}."
     )
 
@@ -55,6 +71,7 @@ def match_templates(
     *,
     resources: Resources,
     progress: Progress,
+    region_zyx: Mask | None = None,
 ) -> Labels:
     """Find the particles of several known classes.
 
@@ -66,25 +83,37 @@ def match_templates(
         The series it was made from: tilts, defocus and dose give the template's transfer function.
     templates : sequence of Template
         All classes that may be there: they compete, and what is not searched for is taken for its nearest likeness.
+        Decoys compete and are subtracted like the others, and are not labeled.
     params : TemplateParams
     resources : Resources
         ``workers`` rotations are tried at a time, each with two volumes of its own at the search's voxel size, which
         ``memory_gib`` does not bound.
     progress : Progress
+    region_zyx : (z, y, x) array of bool or None
+        Voxels of the tomogram in which particles' centres may lie; None for all.
 
     Returns
     -------
     Labels
         Positions in the tomogram's volume frame; scores are log-likelihood ratios against noise, margins the lead
-        over the best other class at the same place. ``notes`` hold the signal amplitude measured (in units of the
-        tomogram's density per volt), the blur assumed, and for each class the threshold and the norm of its template.
+        over the best other class at the same place (``rivals``), false discovery rates from a mixture of true and
+        false matches, a posterior over the classes, and flags. ``notes`` hold the signal amplitude measured (in units
+        of the tomogram's density per volt), the blur assumed, and for each class the lowest score kept, the norm of
+        its template, its d′ after subtraction, the share of false matches before the threshold, and how much likelier
+        the template's hand is than the other.
 
     Raises
     ------
     ParameterError
-        If there is no template, or two share a name.
+        If there is no class to label, two share a name, one is larger than the volume, or the tomogram's contrast is
+        inverted.
     GeometryError
-        If the series is not the tomogram's.
+        If the series is not the tomogram's, the volume is empty or holds NaN, or the region is of another shape.
+
+    Warns
+    -----
+    UserWarning
+        If mirrored templates fit clearly better than the templates.
 
     Notes
     -----
@@ -92,36 +121,58 @@ def match_templates(
     noise is ``exp(α ⟨V, t⟩ − α² A² / 2)``: one scale for all classes, whatever their size. Radial or local
     normalisation of correlations does not give that.
     """
-    names = [template.object.name for template in templates]
-    if not names or len(set(names)) < len(names):
-        raise ParameterError(f"templates: expected one or more classes of different names, got {names}")
-    tiers = tiers_of(templates)
+    _check(tomogram, templates, region_zyx)
     fine = prepare(tomogram, series, templates, params, params.voxel_size_angstrom, resources)
-    state = _State(fine, params.alignment_envelope_angstrom, None, [])
-    for number, tier in enumerate(tiers):
+    state = _State(fine, params.alignment_envelope_angstrom, _Region(tomogram, region_zyx))
+    for number, tier in enumerate(tiers_of(templates)):
         coarse_voxel = params.search_voxel_angstrom([template.structure.mass_kda for template in tier])
         where = state.prepared
         if number == 0 and coarse_voxel != params.voxel_size_angstrom:
             where = prepare(tomogram, series, templates, params, coarse_voxel, resources)
         _search_tier(state, where, tier, params, resources, progress)
     if state.amplitude is None:
-        return _labels(tomogram, params, [_no_picks(t) for t in templates if not t.decoy], {"signal_amplitude": 0.0})
+        nothing = [no_picks(t.object.name) for t in templates if not t.decoy]
+        return _labels(tomogram, params, nothing, {"signal_amplitude": 0.0})
     _settle(state)
-    picks, notes = _evidence(state, params)
+    picks, notes = picks_of(state.classes, state.amplitude, params, state.prepared.white)
     picks = [each.select(tomogram.grid.contains(each.positions_angstrom_xyz)) for each in picks]
     notes |= {"signal_amplitude": state.amplitude, "alignment_envelope_angstrom": state.blur_angstrom or 0.0}
-    return _labels(tomogram, params, picks, notes)
+    return _labels(tomogram, params, picks, notes | _judge_hand(state, tomogram))
 
 
-@dataclass(slots=True)
-class _Class:
-    """A class after its tier: what was refined, and which of it was chosen and subtracted."""
+def _check(tomogram: Tomogram, templates: Sequence[Template], region_zyx: Mask | None) -> None:
+    """Refuse what cannot be searched."""
+    names = [template.object.name for template in templates]
+    if all(template.decoy for template in templates) or len(set(names)) < len(names):
+        raise ParameterError(f"templates: expected one or more classes of different names, got {names}")
+    size = float(tomogram.grid.size_angstrom_xyz.max())
+    for template in templates:
+        if 2 * template.structure.radius_angstrom > size:
+            raise ParameterError(
+                f"{template.object.name}: expected a molecule smaller than the tomogram, found "
+                f"{2 * template.structure.radius_angstrom:.0f} Å in a volume of {size:.0f} Å; search a larger part"
+            )
+    if region_zyx is not None and region_zyx.shape != tomogram.grid.shape_zyx:
+        raise GeometryError(
+            f"region: expected a mask of the tomogram's {tomogram.grid.shape_zyx} voxels, got {region_zyx.shape}; make "
+            "it on this tomogram's grid"
+        )
 
-    found: Found
-    hits: Hits
-    chance_z: float
-    chosen: Hits
-    amplitudes: Floats
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Region:
+    """Where centres may lie."""
+
+    tomogram: Tomogram
+    mask_zyx: Mask | None
+
+    def holds(self, positions_angstrom_xyz: Floats) -> Mask:
+        """Which positions it holds; a place outside the volume counts as the nearest voxel."""
+        if self.mask_zyx is None:
+            return np.ones(len(positions_angstrom_xyz), dtype=bool)
+        index = np.rint(self.tomogram.grid.index_zyx(positions_angstrom_xyz)).astype(np.intp)
+        index = np.clip(index, 0, np.array(self.mask_zyx.shape) - 1)
+        return np.asarray(self.mask_zyx[tuple(index.T)])
 
 
 @dataclass(slots=True)
@@ -130,8 +181,9 @@ class _State:
 
     prepared: Prepared
     blur_angstrom: float | None
-    amplitude: float | None
-    classes: list[_Class]
+    region: _Region
+    amplitude: float | None = None
+    classes: list[Chosen] = field(default_factory=list)
 
 
 def _search_tier(
@@ -145,7 +197,17 @@ def _search_tier(
     """Search the classes of one tier in the residual, choose among them, and subtract what was chosen."""
     blur = _FIRST_BLUR_ANGSTROM if state.blur_angstrom is None else state.blur_angstrom
     found = search_all(where.faded(blur), tier, params, resources, progress)
-    amplitude, _, sure = judge(found, [each.candidates for each in found], [each.chance for each in found], params)
+    for each in found:
+        each.candidates = each.candidates.select(state.region.holds(each.candidates.positions_angstrom_xyz))
+    if state.amplitude is None and contrast_is_inverted(
+        [each.candidates.z for each in found], [each.chance.z for each in found]
+    ):
+        contrast = state.region.tomogram.contrast
+        raise ParameterError(
+            f"{state.region.tomogram.run}: expected protein {contrast} in the tomogram, found that templates of the "
+            f"other contrast fit better; set the tomogram's contrast to {'light' if contrast == 'dark' else 'dark'}"
+        )
+    amplitude, sure = judge(found, params)
     amplitude = state.amplitude or amplitude
     if amplitude is None:
         return
@@ -154,27 +216,34 @@ def _search_tier(
         blur = measure_envelope(sure, structures, steps, state.prepared, blur, resources)
         state.blur_angstrom = blur
     ready = state.prepared.faded(blur)
-    hits, chance_hits = refine_all(found, ready, params.amplitude * amplitude, resources, progress)
-    final, chance, _ = judge(found, hits, chance_hits, params)
+    hits = refine_all(found, ready, params.amplitude * amplitude, resources, progress)
     if state.amplitude is None:
-        state.amplitude = final or amplitude
-    alpha = params.amplitude * state.amplitude
-    claims = []
-    for each, refined, chance_z in zip(found, hits, chance, strict=True):
-        score = log_likelihood_ratio(refined.z, refined.norm, alpha)
-        good = score >= _least_score(refined.norm, chance_z, state.amplitude, params)
-        kept = refined.select(good)
-        claims.append(Claims(each.template.structure, kept, score[good], each.template.decoy))
-    taken = [(each.found.template.structure, each.chosen) for each in state.classes]
-    for each, refined, chance_z, claim, which in zip(
-        found, hits, chance, claims, choose_exclusively(claims, params.exclusion_fraction, taken), strict=True
-    ):
-        chosen = claim.hits.select(which)
-        state.classes.append(_Class(each, refined, chance_z, chosen, np.zeros(len(chosen))))
-    for each in state.classes[-len(tier) :]:
-        refiner = refiner_of(each.found.template.structure, ready, each.found.step_deg)
-        each.amplitudes = subtract(ready, each.chosen, refiner, 1.3 * state.amplitude)
+        radii = [t.object.radius_angstrom for t in tier]
+        noise_z = [noise_level(each, params) for each in found]
+        state.amplitude = measure_amplitude(hits, radii, noise_z, params.exclusion_fraction)[0] or amplitude
+    _choose(state, found, hits, params)
+    for won in state.classes[-len(tier) :]:
+        refiner = refiner_of(won.found.template.structure, ready, won.found.step_deg)
+        won.amplitudes = subtract(ready, won.chosen, refiner, _MOST_AMPLITUDE * state.amplitude)
     state.prepared = rewhitened(state.prepared, resources.workers)
+
+
+def _choose(state: _State, found: Sequence[Found], hits: Sequence[Hits], params: TemplateParams) -> None:
+    """Give each place to the likeliest candidate of a tier."""
+    amplitude = state.amplitude or 1.0
+    claims = []
+    for each, refined in zip(found, hits, strict=True):
+        score = log_likelihood_ratio(refined.z, refined.norm, params.amplitude * amplitude)
+        share = max(_DECOY_AMPLITUDE, params.least_amplitude) if each.template.decoy else params.least_amplitude
+        good = refined.z >= np.maximum(noise_level(each, params), share * amplitude * refined.norm)
+        if each.template.decoy:
+            good[good] = in_company(refined.select(good), each.template.structure, _DECOY_COMPANY)
+        claims.append(Claims(each.template.structure, refined.select(good), score[good], each.template.decoy))
+    taken = [(each.found.template.structure, each.chosen) for each in state.classes]
+    chosen = choose_exclusively(claims, params.exclusion_fraction, taken)
+    for each, refined, claim, which in zip(found, hits, claims, chosen, strict=True):
+        picked = claim.hits.select(which)
+        state.classes.append(Chosen(each, refined, noise_level(each, params), picked, np.zeros(len(picked))))
 
 
 def _settle(state: _State) -> None:
@@ -186,27 +255,26 @@ def _settle(state: _State) -> None:
         each.chosen, each.amplitudes = resettle(ready, each.chosen, structure, refiner, each.amplitudes)
 
 
-def _evidence(state: _State, params: TemplateParams) -> tuple[list[Picks], dict[str, float]]:
-    assert state.amplitude is not None
-    alpha = params.amplitude * state.amplitude
-    picks, notes = [], {}
+def _judge_hand(state: _State, tomogram: Tomogram) -> dict[str, float]:
+    """How much likelier the templates' hand is than the other, class by class; warns when it is the other."""
+    ready = state.prepared.faded(state.blur_angstrom or 0.0)
+    notes = {}
     for each in state.classes:
-        name = each.found.template.object.name
-        notes[f"{name}_chance_z"] = each.chance_z
-        notes[f"{name}_norm"] = float(np.median(each.chosen.norm)) if len(each.chosen) else 0.0
-        if each.found.template.decoy:
-            notes[f"{name}_pieces"] = float(len(each.chosen))
+        template = each.found.template
+        if template.decoy or not len(each.chosen):
             continue
-        picks.append(
-            replace(
-                _no_picks(each.found.template),
-                positions_angstrom_xyz=each.chosen.positions_angstrom_xyz,
-                rotations=each.chosen.rotations,
-                scores=log_likelihood_ratio(each.chosen.z, each.chosen.norm, alpha),
-                margins=None,
-            )
+        notes[f"{each.name}_hand"] = hand_log_likelihood(
+            ready, each.chosen, each.amplitudes, template.structure, template.object.symmetry
         )
-    return picks, notes
+    total = float(sum(notes.values()))
+    if total < _WRONG_HAND:
+        warnings.warn(
+            f"{tomogram.run}: expected templates to fit better than their mirror images, found the mirror images "
+            f"likelier (log-likelihood {-total:.0f}); the tomogram's hand (the sign of its tilt angles) or the hand "
+            "of a template's map is wrong",
+            stacklevel=3,
+        )
+    return notes
 
 
 def _labels(tomogram: Tomogram, params: TemplateParams, picks: Sequence[Picks], notes: dict[str, float]) -> Labels:
@@ -219,36 +287,3 @@ def _labels(tomogram: Tomogram, params: TemplateParams, picks: Sequence[Picks], 
         method=methods_text(params),
         notes=notes,
     )
-
-
-def _no_picks(template: Template) -> Picks:
-    return Picks(
-        object_name=template.object.name,
-        positions_angstrom_xyz=np.zeros((0, 3)),
-        rotations=np.zeros((0, 3, 3)),
-        scores=np.zeros(0),
-        margins=np.zeros(0),
-    )
-
-
-def _least_score(norm: Floats, chance_z: float, amplitude: float, params: TemplateParams) -> Floats:
-    """Likelihood ratio that a hit of each norm must reach: above chance, and with its share of the amplitude."""
-    if params.score_threshold is not None:
-        return np.full(len(norm), params.score_threshold)
-    least_z = np.maximum(chance_z, params.least_amplitude * amplitude * norm)
-    return log_likelihood_ratio(least_z, norm, params.amplitude * amplitude)
-
-
-def _best_rival(
-    positions_angstrom_xyz: Floats, places: Sequence[Floats], scores: Sequence[Floats], radius_angstrom: float
-) -> Floats:
-    """Largest likelihood ratio of any other class near each position; that of noise, 0, at least."""
-    from scipy.spatial import KDTree
-
-    best = np.zeros(len(positions_angstrom_xyz))
-    for points, values in zip(places, scores, strict=True):
-        if not len(points) or not len(best):
-            continue
-        near = KDTree(points).query_ball_point(positions_angstrom_xyz, radius_angstrom)
-        best = np.maximum(best, [values[indices].max(initial=0.0) for indices in near])
-    return best

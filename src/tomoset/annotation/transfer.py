@@ -108,7 +108,7 @@ def box_transfer(
 
 
 def tilt_steps_rad(y_tilt_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Angle that each view stands for, radians: half the distance of its neighbours, as weighted back-projection has it.
+    """Angle that each view stands for, radians: half its neighbours' distance, as weighted back-projection has it.
 
     The first and the last view stand for the distance to their only neighbour, so that beside a gap views weigh more;
     one tilt alone counts as if it had neighbours 3° away.

@@ -1,0 +1,170 @@
+"""From chosen and settled hits to picks that carry their evidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomoset.annotation.certainty import best_of_each, class_probabilities, false_discovery_rates, fit_mixture
+from tomoset.annotation.competition import Hits, log_likelihood_ratio
+from tomoset.annotation.params import TemplateParams
+from tomoset.annotation.pursuit import Found
+from tomoset.annotation.refine import visible_share
+from tomoset.annotation.whitening import WhitenedVolume
+from tomoset.model import PickFlag, Picks
+
+__all__ = ["Chosen", "no_picks", "picks_of"]
+
+Floats = NDArray[np.float64]
+
+_WHOLE = 0.99
+_MOST_FALSE = 0.5
+# Places that a molecule could take count as distinct this far apart, for the share of them that each class has taken.
+_PLACE_ANGSTROM = 20.0
+
+
+@dataclass(slots=True)
+class Chosen:
+    """A class after its tier.
+
+    Parameters
+    ----------
+    found : Found
+        Its search.
+    hits : Hits
+        All refined candidates.
+    noise_z : float
+        What noise reaches as often as is allowed.
+    chosen : Hits
+        Those that won their places.
+    amplitudes : (n,) array of float64
+        By which the chosen were subtracted.
+    """
+
+    found: Found
+    hits: Hits
+    noise_z: float
+    chosen: Hits
+    amplitudes: Floats
+
+    @property
+    def name(self) -> str:
+        """Of the class."""
+        return self.found.template.object.name
+
+
+def no_picks(name: str) -> Picks:
+    """Nothing found of a class."""
+    return _picks(name, Hits(np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros(0), np.zeros(0)), np.zeros(0))
+
+
+def _picks(name: str, hits: Hits, scores: Floats, **evidence: object) -> Picks:
+    nothing = np.zeros(len(scores))
+    values: dict[str, object] = {
+        "margins": nothing,
+        "rivals": np.full(len(scores), "", dtype=np.str_),
+        "false_discovery_rates": nothing,
+        "flags": nothing.astype(np.uint32),
+    }
+    return Picks(
+        object_name=name,
+        positions_angstrom_xyz=hits.positions_angstrom_xyz,
+        rotations=hits.rotations,
+        scores=scores,
+        score_kind="log-likelihood ratio",
+        **(values | evidence),  # type: ignore[arg-type]
+    )
+
+
+def picks_of(
+    classes: Sequence[Chosen], amplitude: float, params: TemplateParams, white: WhitenedVolume
+) -> tuple[list[Picks], dict[str, float]]:
+    """Picks of all classes that are no decoys, and notes on each class.
+
+    Parameters
+    ----------
+    classes : sequence of Chosen
+        Settled.
+    amplitude : float
+        Of the tomogram's signal.
+    params : TemplateParams
+    white : WhitenedVolume
+        Gives the volume's extent.
+
+    Returns
+    -------
+    picks : list of Picks
+        Kept by ``score_threshold``, or where a pick is likelier true than false.
+    notes : dict of str to float
+    """
+    alpha = params.amplitude * amplitude
+    scores = [log_likelihood_ratio(each.chosen.z, each.chosen.norm, alpha) for each in classes]
+    candidates = [log_likelihood_ratio(each.hits.z, each.hits.norm, alpha) for each in classes]
+    false, kept = [], []
+    notes: dict[str, float] = {}
+    for each, score in zip(classes, scores, strict=True):
+        ratio = each.chosen.z / (each.chosen.norm * amplitude)
+        mixture = fit_mixture(ratio[ratio >= params.least_amplitude], params.least_amplitude)
+        doubt = np.where(ratio >= params.least_amplitude, mixture.false_probability(ratio), 1.0)
+        good = doubt < _MOST_FALSE if params.score_threshold is None else score >= params.score_threshold
+        false.append(doubt)
+        kept.append(good & (each.chosen.z >= each.noise_z))
+        notes |= _notes(each, amplitude, score[kept[-1]], mixture.false_share)
+    places = max(float(np.prod(white.used_zyx)) * (white.voxel_size_angstrom / _PLACE_ANGSTROM) ** 3, 1.0)
+    priors = np.array([(good.sum() + 0.5) / places for good in kept])
+    searched = [number for number, each in enumerate(classes) if not each.found.template.decoy]
+    picks = []
+    for number in searched:
+        each, good = classes[number], kept[number]
+        hits, score, doubt = each.chosen.select(good), scores[number][good], false[number][good]
+        best = best_of_each(
+            hits.positions_angstrom_xyz,
+            [other.hits.positions_angstrom_xyz for other in classes],
+            candidates,
+            0.5 * each.found.template.object.radius_angstrom,
+        )
+        best[:, number] = score
+        others = np.delete(best, number, axis=1)
+        names = np.array([other.name for other in classes if other is not each] or [""])
+        rival = others.max(axis=1, initial=0.0)
+        which = others.argmax(axis=1) if others.shape[1] else np.zeros(len(hits), dtype=np.intp)
+        probability = class_probabilities(best, priors, doubt)
+        picks.append(
+            _picks(
+                each.name,
+                hits,
+                score,
+                margins=score - rival,
+                rivals=np.where(rival > 0, names[which], ""),
+                posterior_classes=tuple(classes[k].name for k in searched),
+                posterior=probability[:, searched],
+                false_discovery_rates=false_discovery_rates(doubt, score),
+                flags=_flags(hits, each, white),
+            )
+        )
+    return picks, notes
+
+
+def _notes(each: Chosen, amplitude: float, scores: Floats, false_share: float) -> dict[str, float]:
+    """What the search says of one class."""
+    if each.found.template.decoy:
+        return {f"{each.name}_pieces": float(len(each.chosen))}
+    norm = each.chosen.norm if len(each.chosen) else each.found.candidates.norm
+    return {
+        f"{each.name}_threshold": float(scores.min()) if len(scores) else float("inf"),
+        f"{each.name}_norm": float(np.median(norm)) if len(norm) else 0.0,
+        f"{each.name}_d_prime": float(np.median(norm)) * amplitude if len(norm) else 0.0,
+        f"{each.name}_chance_z": each.noise_z,
+        f"{each.name}_false_share": false_share,
+    }
+
+
+def _flags(hits: Hits, each: Chosen, white: WhitenedVolume) -> NDArray[np.uint32]:
+    """EDGE where a part of the molecule lies outside the volume."""
+    structure = each.found.template.structure
+    seen = [
+        visible_share(structure, place, rotation, white)
+        for place, rotation in zip(hits.positions_angstrom_xyz, hits.rotations, strict=True)
+    ]
+    return np.where(np.array(seen) < _WHOLE, int(PickFlag.EDGE), int(PickFlag.NONE)).astype(np.uint32)
