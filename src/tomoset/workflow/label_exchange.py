@@ -9,13 +9,13 @@ import numpy as np
 from tomoset.errors import GeometryError, InputMissingError, ParameterError
 from tomoset.formats.amira_graph import is_amira_graph
 from tomoset.formats.copick import replace_refused
+from tomoset.formats.copick_filaments import FILAMENTS
 from tomoset.formats.eman2_info import BOXES
 from tomoset.formats.json_documents import read_json
 from tomoset.formats.mask_volumes import MRC_SUFFIXES, open_grid
 from tomoset.formats.meshes import MESH_SUFFIXES
 from tomoset.formats.relion_tables import read_star
 from tomoset.formats.stopgap_motl import STOPGAP_COLUMN
-from tomoset.formats.trace_documents import FILAMENTS_KIND
 from tomoset.geometry import Grid
 from tomoset.model import Labels, PickableObject
 
@@ -147,7 +147,7 @@ def format_of_source(source: Path, asked: str) -> str:
         return _format_of_star(source)
     if source.suffix == ".json":
         document = read_json(source)
-        return "filaments" if document.get("kind") == FILAMENTS_KIND else "eman2" if BOXES in document else "copick"
+        return "filaments" if FILAMENTS in document else "eman2" if BOXES in document else "copick"
     if source.suffix == ".am":
         return "amira-graph" if is_amira_graph(source) else "amira"
     return _BY_SUFFIX.get(source.suffix, "copick" if (source / "copick_config.json").is_file() else "")

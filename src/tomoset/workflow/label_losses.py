@@ -60,7 +60,7 @@ HOLDS = {
     "cbox": Holding(parts="picks", per_pick="scores"),
     "imod": Holding(parts="picks filaments", many_classes=True),
     "csv": Holding(parts="picks", per_pick="rotations scores instances evidence", many_classes=True, many_runs=True),
-    "filaments": Holding(parts="filaments", many_classes=True),
+    "filaments": Holding(parts="filaments"),
     "amira": Holding(parts="masks"),
     "amira-graph": Holding(parts="filaments"),
     "mrc": Holding(parts="masks"),

@@ -1,8 +1,8 @@
 """Masks, filaments and membranes of one author on disk, and the list of what belongs to them.
 
-Masks and meshes lie where copick keeps them; curves, what a mesh cannot say, and the list are JSON documents in
-folders of the run that copick does not look into: ``Filaments``, ``Membranes``, ``LabelSets``. The list is written
-last, so that labels that were being saved when the machine stopped are never taken for complete ones.
+Masks, meshes and curves lie where copick 1.31 keeps them; what a mesh cannot say, and the list, are JSON documents in
+folders of the run that copick does not look into: ``Membranes``, ``LabelSets``. The list is written last, so that
+labels that were being saved when the machine stopped are never taken for complete ones.
 """
 
 import glob
@@ -25,16 +25,11 @@ from tomoset.formats.copick import (
     read_segmentation,
     write_segmentation,
 )
+from tomoset.formats.copick_filaments import read_filaments, write_filaments
 from tomoset.formats.copick_layout import sidecar_path
 from tomoset.formats.json_documents import read_json, understood
+from tomoset.formats.membrane_documents import meshes_of_membranes, read_membranes, write_membrane_facts
 from tomoset.formats.meshes import read_meshes, write_meshes
-from tomoset.formats.trace_documents import (
-    meshes_of_membranes,
-    read_filaments,
-    read_membranes,
-    write_filaments,
-    write_membrane_facts,
-)
 from tomoset.model import ArraySource, FilamentTrace, Labels, MembraneSurface, Region, Segmentation
 from tomoset.model.labels import SegmentationKind
 from tomoset.workflow.layout import ProjectLayout
@@ -108,6 +103,8 @@ def save_filaments(layout: ProjectLayout, labels: Labels) -> list[Path]:
             sidecar_path(layout.root, labels.run, FILAMENTS, labels.user, labels.session, name),
             traces,
             run=labels.run,
+            user=labels.user,
+            session=labels.session,
             voxel_size_angstrom=labels.voxel_size_angstrom,
         )
         for name, traces in _by_class(labels.filaments).items()
@@ -119,7 +116,7 @@ def load_filaments(
 ) -> tuple[FilamentTrace, ...]:
     """Filaments of one author and round."""
     found = [read_filaments(path) for path in _sidecars(layout, run, FILAMENTS, user, session)]
-    return tuple(each for traces, _, voxel in found if is_wanted(voxel) for each in traces)
+    return tuple(each for traces, _, _, _, voxel in found if is_wanted(voxel) for each in traces)
 
 
 def save_membranes(layout: ProjectLayout, labels: Labels) -> list[Path]:

@@ -21,6 +21,7 @@ from tomoset.formats.copick import (
     read_picks,
     replace_refused,
 )
+from tomoset.formats.copick_filaments import read_filaments
 from tomoset.formats.dynamo_table import read_dynamo_table
 from tomoset.formats.eman2_info import read_eman2_info
 from tomoset.formats.imod_model import read_imod_model
@@ -33,7 +34,6 @@ from tomoset.formats.relion_particles import particles_run_column, read_particle
 from tomoset.formats.relion_tables import read_star
 from tomoset.formats.stopgap_motl import read_stopgap_motl
 from tomoset.formats.tom_motl import read_tom_motl
-from tomoset.formats.trace_documents import read_filaments
 from tomoset.geometry import Grid
 from tomoset.model import IGNORE, InMemory, Labels, MembraneSurface, Picks, Segmentation
 from tomoset.model.labels import SegmentationKind
@@ -226,9 +226,11 @@ def _by_run(ask: LabelRequest, grid: Grid, found: Mapping[str, tuple[Picks, ...]
 
 
 def _filaments(source: Path, ask: LabelRequest) -> list[Frame]:
-    filaments, run, voxel = read_filaments(source)
-    who = dataclasses.replace(ask, run=ask.run or run)
-    return [_frame(who, ask.grid(), voxel, filaments=filaments)]
+    filaments, run, user, session, said = read_filaments(source, radius_angstrom=ask.radius(ask.name))
+    grid = ask.grid() if said is not None else ask.needed_grid(f"{source.name} does not say its voxel size")
+    voxel = said if said is not None else 0.0 if grid is None else grid.voxel_size_angstrom
+    who = dataclasses.replace(ask, run=ask.run or run, user=ask.user or user, session=ask.session or session)
+    return [_frame(who, grid, voxel, filaments=filaments)]
 
 
 def _graph(source: Path, ask: LabelRequest) -> list[Frame]:

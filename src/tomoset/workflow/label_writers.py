@@ -11,17 +11,18 @@ from tomoset.formats.amira_graph import write_amira_graph
 from tomoset.formats.amira_labels import write_amira_labels
 from tomoset.formats.cbox import write_cbox
 from tomoset.formats.copick import replace_refused, write_picks_file
+from tomoset.formats.copick_filaments import write_filaments
 from tomoset.formats.dynamo_table import write_dynamo_table
 from tomoset.formats.eman2_info import write_eman2_info
 from tomoset.formats.imod_model import write_imod_model
 from tomoset.formats.mask_volumes import write_mask
+from tomoset.formats.membrane_documents import meshes_of_membranes
 from tomoset.formats.meshes import write_meshes
 from tomoset.formats.picks_csv import write_picks_csv
 from tomoset.formats.portal_points import write_portal_annotation, write_portal_points
 from tomoset.formats.relion_particles import RelionParticles, write_particles_star
 from tomoset.formats.stopgap_motl import write_stopgap_motl
 from tomoset.formats.tom_motl import write_tom_motl
-from tomoset.formats.trace_documents import meshes_of_membranes, write_filaments
 from tomoset.geometry import Grid
 from tomoset.model import IGNORE, FilamentTrace, Optics, Picks, Segmentation
 from tomoset.workflow.label_exchange import Frame, LabelRequest
@@ -176,7 +177,14 @@ def _traces(target: Path, frames: Sequence[Frame]) -> tuple[FilamentTrace, ...]:
 
 def _filaments(target: Path, frames: Sequence[Frame], ask: LabelRequest) -> Notes:
     labels = frames[0].labels
-    write_filaments(target, _traces(target, frames), run=labels.run, voxel_size_angstrom=labels.voxel_size_angstrom)
+    write_filaments(
+        target,
+        _traces(target, frames),
+        run=labels.run,
+        user=replace_refused(labels.user),
+        session=replace_refused(labels.session),
+        voxel_size_angstrom=labels.voxel_size_angstrom,
+    )
     return []
 
 
