@@ -39,21 +39,70 @@ def annotate(
 
 
 def score(
-    predicted: Path = typer.Argument(..., help="A project, or any copick project, with the picks to score."),
-    truth: Path = typer.Argument(..., help="Folder of the truth: PROJECT/GroundTruth of a simulated project."),
-    user: str = typer.Option("tomoset", help="Whose picks (copick user_id)."),
+    predicted: Path = typer.Argument(..., help="A project, any copick project, or a .csv of picks."),
+    truth: Path = typer.Argument(
+        ..., help="PROJECT/GroundTruth of a simulated project, a copick project, or a .csv of picks."
+    ),
+    user: str = typer.Option("tomoset", help="Whose labels (copick user_id)."),
     session: str = typer.Option("templates", help="Which round (copick session_id)."),
+    metric: str = typer.Option("f1,czii", help="f1, czii, octopi, shrec, strata, dice (masks); separated by commas."),
+    truth_user: str = typer.Option("", help="Whose labels are the truth, in a copick project of several authors."),
+    truth_session: str = typer.Option("", help="Which round of theirs."),
+    weight: list[str] = typer.Option([], help="Weight of a class in the CZII mean: NAME=NUMBER; 0 leaves it out."),
+    objects: Path | None = typer.Option(None, help="copick_config.json with the classes, where neither side has one."),
+    project: Path | None = typer.Option(None, help="Project that holds the tomograms, for a .csv."),
+    tolerance: float | None = typer.Option(None, help="Of the normalized surface Dice, Å; two voxels unless given."),
+    method: str = typer.Option("", help="Name to put on the score."),
+    task: str = typer.Option("", help="Task of the benchmark; `tomoset benchmark tasks` lists them."),
+    split: str = typer.Option("", help="train, validation, public-test or private-test."),
+    condition: list[str] = typer.Option(
+        [], help="For robustness curves: NAME=NUMBER such as dose_e_per_angstrom2=60 or shift_error_angstrom=10."
+    ),
+    out: Path | None = typer.Option(None, help="Write the scores as JSON here, as a leaderboard wants them."),
     as_json: bool = typer.Option(False, "--json", help="Machine-readable."),
 ) -> None:
-    """Score picks against the truth: one-to-one F1, CZII F4, average precision, localisation.
+    """Score labels against the truth: one-to-one F1, CZII F4, average precision, localisation, masks.
 
     The scores of a simulated project against its own truth are kept in the project, where the report shows them.
     """
-    from tomoset.workflow.scoring import score_and_save, score_document, score_project, score_table
+    from tomoset.workflow.progress import terminal_progress
+    from tomoset.workflow.score_files import write_score
+    from tomoset.workflow.scoring import ScoreRequest, save_scored, score_document, score_labels, score_table
 
-    is_own_truth = truth.resolve() == (predicted / "GroundTruth").resolve()
-    result = (score_and_save if is_own_truth else score_project)(predicted, truth, user=user, session=session)
-    typer.echo(json.dumps(score_document(result), indent=1) if as_json else score_table(result))
+    request = ScoreRequest(
+        predicted=predicted,
+        truth=truth,
+        user=user,
+        session=session,
+        truth_user=truth_user,
+        truth_session=truth_session,
+        metrics=tuple(dict.fromkeys(part.strip() for part in metric.split(",") if part.strip())),
+        weights=dict(_named_number("--weight", one) for one in weight),
+        objects=objects,
+        project=project,
+        method=method,
+        task=task,
+        split=split,
+        conditions=dict(_named_number("--condition", one) for one in condition),
+        tolerance_angstrom=tolerance,
+    )
+    with terminal_progress("score") as progress:
+        result = score_labels(request, progress=progress)
+    if truth.resolve() == (predicted / "GroundTruth").resolve():
+        save_scored(result, predicted, truth)
+    if out is not None:
+        write_score(out, score_document(result))
+    typer.echo(json.dumps(score_document(result), indent=1) if as_json else score_table(result, request.metrics))
+
+
+def _named_number(option: str, text: str) -> tuple[str, float]:
+    from tomoset.errors import ParameterError
+
+    name, _, number = text.partition("=")
+    try:
+        return name, float(number)
+    except ValueError as error:
+        raise ParameterError(f"{option}: expected NAME=NUMBER such as bsa=0, found {text!r}") from error
 
 
 def convert(

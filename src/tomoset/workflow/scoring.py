@@ -1,22 +1,126 @@
-"""Score a project's picks against the truth, which only this and the report open."""
+"""Score labels against the truth, which only this and the report open."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tomoset.annotation import truth_labels
-from tomoset.benchmark import Confusion, confusion, score
-from tomoset.errors import InputMissingError
-from tomoset.formats.atomic import write_json_atomic
+from tomoset.benchmark import (
+    Confusion,
+    CziiRules,
+    OctopiScore,
+    Panoptic,
+    ShrecScore,
+    confusion,
+    czii_score,
+    labels_from_rows,
+    octopi_score,
+    rows_from_labels,
+    score,
+)
+from tomoset.benchmark.splits import SPLITS
+from tomoset.benchmark.tasks import find_task
+from tomoset.errors import InputMissingError, ParameterError
 from tomoset.formats.copick import write_config
-from tomoset.model import Labels, PickableObject, Score
-from tomoset.workflow.label_files import labeled_voxel_size, load_labels, save_labels
+from tomoset.model import Labels, PickableObject, Progress, Resources, Score, Segmentation
+from tomoset.workflow.label_files import load_labels, save_labels
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.tomogram_files import load_tomogram, reconstructed_kind
-from tomoset.workflow.truth_files import load_truth
+from tomoset.workflow.mask_scoring import score_instances, score_masks, score_shrec, true_masks
+from tomoset.workflow.score_files import StoredScore, document_of, write_score
+from tomoset.workflow.score_tables import mask_table, pick_table, shrec_table, strata_table
+from tomoset.workflow.submissions import tomogram_extents, validated_submission
+from tomoset.workflow.truth_sources import Truth, is_simulated, load_simulated_truth, load_stated_truth
 
-__all__ = ["ScoredProject", "score_and_save", "score_document", "score_project", "score_table"]
+__all__ = [
+    "METRICS",
+    "ScoreRequest",
+    "ScoredProject",
+    "save_scored",
+    "score_and_save",
+    "score_document",
+    "score_labels",
+    "score_project",
+    "score_table",
+]
+
+METRICS = ("f1", "czii", "octopi", "shrec", "strata", "dice")
+"""What can be asked for; F1 and what goes with it is always there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRequest:
+    """What to score and how.
+
+    Parameters
+    ----------
+    predicted : Path
+        A project, any copick project, or a ``.csv`` of picks.
+    truth : Path
+        A simulated project's GroundTruth, a copick project, or a ``.csv``.
+    user, session : str
+        Whose labels of the predicted project.
+    truth_user, truth_session : str
+        Whose labels of a copick project are the truth; empty where there is only one author.
+    metrics : tuple of str
+        Of :data:`METRICS`.
+    weights : mapping of str to float
+        Of classes in the CZII and octopi means; 1 for those not named.
+    objects : Path or None
+        copick configuration with classes and radii, where neither side has one.
+    project : Path or None
+        Project that holds the tomograms, for a table of picks.
+    method : str
+        Name to put on the score.
+    task, split : str
+        Of the benchmark, when it is one of its tasks.
+    conditions : mapping of str to float
+        Under which the tomograms were made, for robustness curves.
+    tolerance_angstrom : float or None
+        Of the normalized surface Dice.
+
+    Raises
+    ------
+    ParameterError
+        If a metric, task or split is unknown.
+    """
+
+    predicted: Path
+    truth: Path
+    user: str = "tomoset"
+    session: str = "templates"
+    truth_user: str = ""
+    truth_session: str = ""
+    metrics: tuple[str, ...] = ("f1", "czii")
+    weights: Mapping[str, float] = field(default_factory=dict)
+    objects: Path | None = None
+    project: Path | None = None
+    method: str = ""
+    task: str = ""
+    split: str = ""
+    conditions: Mapping[str, float] = field(default_factory=dict)
+    tolerance_angstrom: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a metric that does not exist."""
+        unknown = [name for name in self.metrics if name not in METRICS]
+        if unknown:
+            raise ParameterError(f"--metric: expected some of {', '.join(METRICS)}, found {', '.join(unknown)}")
+        if self.task:
+            find_task(self.task)
+        if self.split and self.split not in SPLITS:
+            raise ParameterError(f"--split: expected {', '.join(SPLITS)}, found {self.split!r}")
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the prediction is a table of picks."""
+        return self.predicted.suffix == ".csv"
+
+    @property
+    def tomograms(self) -> Path:
+        """Project whose tomograms the predictions were made on."""
+        if not self.is_table:
+            return self.predicted
+        return self.project or (self.truth.parent if is_simulated(self.truth) else self.truth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,6 +134,16 @@ class ScoredProject:
     objects : tuple of PickableObject
     predicted, truth : tuple of Labels
         In the same tomograms' frames.
+    method : str
+        Name of what made the labels.
+    task, split : str
+    conditions : mapping of str to float
+        As asked for.
+    octopi : OctopiScore or None
+    shrec : dict of str to ShrecScore
+    panoptic : dict of str to Panoptic
+    czii_weighted : float or None
+        CZII's mean with the weights that were given; None where none were.
     """
 
     score: Score
@@ -37,56 +151,148 @@ class ScoredProject:
     objects: tuple[PickableObject, ...]
     predicted: tuple[Labels, ...]
     truth: tuple[Labels, ...]
+    method: str = ""
+    task: str = ""
+    split: str = ""
+    conditions: Mapping[str, float] = field(default_factory=dict)
+    octopi: OctopiScore | None = None
+    shrec: dict[str, ShrecScore] = field(default_factory=dict)
+    panoptic: dict[str, Panoptic] = field(default_factory=dict)
+    czii_weighted: float | None = None
 
 
 def score_project(
     predicted_root: Path, truth_root: Path, *, user: str = "tomoset", session: str = "templates"
 ) -> ScoredProject:
-    """Score one author's picks of every run that has a truth.
+    """Score one author's picks of every simulated run; see :func:`score_labels`."""
+    return score_labels(ScoreRequest(predicted=predicted_root, truth=truth_root, user=user, session=session))
 
-    Parameters
-    ----------
-    predicted_root : Path
-        A project, or a copick release of one (both carry the tomograms' geometry beside the volumes).
-    truth_root : Path
-        The hidden root: one folder a run with ``truth.json``.
-    user, session : str
-        Author and round of the picks.
+
+def score_labels(
+    request: ScoreRequest, *, resources: Resources | None = None, progress: Progress | None = None
+) -> ScoredProject:
+    """Score labels of every tomogram that has a truth.
 
     Raises
     ------
     InputMissingError
-        If there is no truth, no picks, or no tomogram to bring the truth into.
+        If there is no truth, no labels, or no tomogram to bring the truth into.
+    ParameterError
+        If a table of picks cannot be scored as it is.
     """
-    runs = sorted(path.parent.name for path in truth_root.glob("*/truth.json")) if truth_root.is_dir() else []
-    if not runs:
+    truth = _load_truth(request)
+    predicted = _load_predicted(request, truth)
+    found_masks = any(labels.segmentations for labels in predicted)
+    if not any(len(picks) for labels in predicted for picks in labels.picks) and not found_masks:
         raise InputMissingError(
-            f"expected truth at {truth_root}/RUN/truth.json, found none; measured data have no truth"
+            f"expected picks by {request.user!r} (session {request.session!r}) in {request.predicted}, found none; "
+            "`tomoset annotate` makes them, --user and --session name others"
         )
-    layout = ProjectLayout(predicted_root)
-    predicted: list[Labels] = []
-    truths: list[Labels] = []
-    objects: tuple[PickableObject, ...] = ()
-    for run in runs:
-        truth = load_truth(truth_root / run)
-        objects = tuple(item for item in truth.objects if item.is_particle)
-        names = tuple(item.name for item in objects)
-        voxel = labeled_voxel_size(layout, run, user, session, names)
-        tomogram = load_tomogram(layout, run, voxel, reconstructed_kind(layout, run, voxel))
-        predicted.append(load_labels(layout, run, user, session, names, tomogram.grid.voxel_size_angstrom))
-        truths.append(truth_labels(truth, tomogram))
-    if not any(len(picks) for labels in predicted for picks in labels.picks):
-        raise InputMissingError(
-            f"expected picks by {user!r} (session {session!r}) in {predicted_root}, found none; "
-            "`tomoset annotate` makes them, --user names others"
-        )
-    return ScoredProject(
-        score=score(predicted, truths, objects),
-        confusion=confusion(predicted, truths, objects),
-        objects=objects,
+    result = score(predicted, truth.labels, truth.objects, surroundings=truth.surroundings)
+    result = replace(result, truth_version=truth.version)
+    scored = ScoredProject(
+        score=result,
+        confusion=confusion(predicted, truth.labels, truth.objects),
+        objects=truth.objects,
         predicted=tuple(predicted),
-        truth=tuple(truths),
+        truth=truth.labels,
+        method=request.method or _method_name(request),
+        task=request.task,
+        split=request.split,
+        conditions=request.conditions,
+        octopi=_octopi(request, predicted, truth),
+        czii_weighted=_weighted_czii(request, predicted, truth),
     )
+    return _with_masks(request, scored, truth, resources, progress)
+
+
+def _method_name(request: ScoreRequest) -> str:
+    return request.predicted.stem if request.is_table else f"{request.user} {request.session}"
+
+
+def _load_truth(request: ScoreRequest) -> Truth:
+    if is_simulated(request.truth) and not request.truth_user:
+        return load_simulated_truth(request.truth, request.tomograms, user=request.user, session=request.session)
+    return load_stated_truth(
+        request.truth,
+        request.tomograms,
+        user=request.truth_user,
+        session=request.truth_session,
+        config=request.objects,
+    )
+
+
+def _load_predicted(request: ScoreRequest, truth: Truth) -> list[Labels]:
+    runs = tuple(labels.run for labels in truth.labels)
+    if request.is_table:
+        extents = tomogram_extents(request.tomograms, runs)
+        rows = validated_submission(request.predicted, truth.objects, extents)
+        voxel = next((each.voxel_size_angstrom for each in extents.values() if each is not None), 1.0)
+        return labels_from_rows(rows, user=request.predicted.stem, session="0", voxel_size_angstrom=voxel)
+    layout = ProjectLayout(request.predicted)
+    names = tuple(item.name for item in truth.objects)
+    return [
+        load_labels(layout, labels.run, request.user, request.session, names, labels.voxel_size_angstrom)
+        for labels in truth.labels
+    ]
+
+
+def _octopi(request: ScoreRequest, predicted: Sequence[Labels], truth: Truth) -> OctopiScore | None:
+    if "octopi" not in request.metrics:
+        return None
+    return octopi_score(predicted, truth.labels, truth.objects, weights=request.weights)
+
+
+def _weighted_czii(request: ScoreRequest, predicted: Sequence[Labels], truth: Truth) -> float | None:
+    if not request.weights:
+        return None
+    rules = CziiRules.of_objects(truth.objects, request.weights)
+    kept = {item.name for item in truth.objects}
+    mine = rows_from_labels([replace(x, picks=tuple(p for p in x.picks if p.object_name in kept)) for x in predicted])
+    true = rows_from_labels(
+        [replace(x, picks=tuple(p for p in x.picks if p.object_name in kept)) for x in truth.labels]
+    )
+    return czii_score(true, mine, rules).value
+
+
+def _with_masks(
+    request: ScoreRequest,
+    scored: ScoredProject,
+    truth: Truth,
+    resources: Resources | None,
+    progress: Progress | None,
+) -> ScoredProject:
+    if "shrec" in request.metrics:
+        if not truth.simulated:
+            raise ParameterError("--metric shrec: expected a simulated truth, which has every particle's voxels")
+        shrec = {
+            labels.run: score_shrec(labels, request.truth / labels.run, *truth.simulated[labels.run], scored.objects)
+            for labels in scored.predicted
+        }
+        scored = replace(scored, shrec=shrec)
+    if "dice" in request.metrics:
+        masks = _true_masks(request, truth)
+        objects = next((simulated.objects for simulated, _ in truth.simulated.values()), scored.objects)
+        segmentations = score_masks(
+            scored.predicted,
+            masks,
+            objects,
+            tolerance_angstrom=request.tolerance_angstrom,
+            resources=resources,
+            progress=progress,
+        )
+        scored = replace(
+            scored,
+            score=replace(scored.score, segmentations=segmentations),
+            panoptic=score_instances(scored.predicted, masks),
+        )
+    return scored
+
+
+def _true_masks(request: ScoreRequest, truth: Truth) -> dict[str, tuple[Segmentation, ...]]:
+    if truth.simulated:
+        return {run: true_masks(request.truth / run, *pair) for run, pair in truth.simulated.items()}
+    return {labels.run: labels.segmentations for labels in truth.labels}
 
 
 def score_and_save(
@@ -97,67 +303,53 @@ def score_and_save(
     Arguments and errors are those of :func:`score_project`.
     """
     scored = score_project(project, truth_root, user=user, session=session)
-    layout = ProjectLayout(project)
-    write_json_atomic(layout.score, score_document(scored))
-    truth_layout = ProjectLayout(truth_root)
+    save_scored(scored, project, truth_root)
+    return scored
+
+
+def save_scored(scored: ScoredProject, project: Path, truth_root: Path) -> None:
+    """Write ``score.json`` into the project and the truth, in the tomograms' frames, as a copick project."""
+    write_score(ProjectLayout(project).score, score_document(scored))
+    layout = ProjectLayout(truth_root)
     write_config(
-        truth_layout.copick_config,
-        scored.objects,
-        name="ground-truth",
-        description="Truth in the tomograms' frames",
+        layout.copick_config, scored.objects, name="ground-truth", description="Truth in the tomograms' frames"
     )
     for labels in scored.truth:
-        save_labels(truth_layout, labels)
-    return scored
+        save_labels(layout, labels)
 
 
 def score_document(scored: ScoredProject) -> dict[str, Any]:
     """Scores as plain values; undefined ones are null."""
-    result = scored.score
-    return {
-        "predicted_by": result.predicted_by,
-        "session": scored.predicted[0].session,
-        "metric_version": result.metric_version,
-        "runs": list(result.runs),
-        "czii_f4": _finite(result.czii),
-        "mean_f1": _finite(result.mean_f1),
-        "truth_transfer": {labels.run: labels.notes for labels in scored.truth},
-        "classes": [
-            {
-                "object": c.object_name,
-                "n_truth": c.n_truth,
-                "n_predicted": c.n_predicted,
-                "n_matched": c.n_matched,
-                "match_radius_angstrom": c.match_radius_angstrom,
-                "precision": _finite(c.precision),
-                "recall": _finite(c.recall),
-                "f1": _finite(c.f1),
-                "f4_czii": _finite(c.f4_czii),
-                "average_precision": _finite(c.curve.average_precision) if c.curve else None,
-                "localisation_median_angstrom": _finite(c.localisation_median_angstrom),
-                "localisation_p95_angstrom": _finite(c.localisation_p95_angstrom),
-                "orientation_median_deg": _finite(c.orientation_median_deg),
-            }
-            for c in result.classes
-        ],
-        "confusion": {"names": list(scored.confusion.names), "counts": scored.confusion.counts.tolist()},
-    }
+    stored = StoredScore(
+        score=scored.score,
+        method=scored.method,
+        session=scored.predicted[0].session,
+        task=scored.task,
+        split=scored.split,
+        conditions=scored.conditions,
+    )
+    notes: dict[str, Any] = {"truth_transfer": {labels.run: labels.notes for labels in scored.truth}}
+    if scored.czii_weighted is not None:
+        notes["czii_f4_weighted"] = scored.czii_weighted
+    return document_of(
+        stored,
+        confusion=scored.confusion,
+        octopi=scored.octopi,
+        shrec=scored.shrec,
+        panoptic=scored.panoptic,
+        notes=notes,
+    )
 
 
-def score_table(scored: ScoredProject) -> str:
-    """Scores as a table for the terminal."""
-    widths = {"truth": 6, "picks": 6, "F1": 7, "prec.": 7, "recall": 7, "AP": 7, "F4": 7, "loc. Å": 8, "angle °": 8}
-    header = f"{'object':<16}" + "".join(f"{name:>{width}}" for name, width in widths.items())
-    rows = [header]
-    for c in scored.score.classes:
-        average = c.curve.average_precision if c.curve else math.nan
-        rows.append(
-            f"{c.object_name:<16}{c.n_truth:>6}{c.n_predicted:>6}{c.f1:>7.3f}{c.precision:>7.3f}{c.recall:>7.3f}"
-            f"{average:>7.3f}{c.f4_czii:>7.3f}{c.localisation_median_angstrom:>8.1f}{c.orientation_median_deg:>8.1f}"
-        )
-    rows.append(f"mean F1 {scored.score.mean_f1:.3f}   CZII F4 {scored.score.czii:.3f}")
-    return "\n".join(rows)
-
-
-def _finite(value: float) -> float | None:
-    return round(float(value), 5) if math.isfinite(value) else None
+def score_table(scored: ScoredProject, metrics: Sequence[str] = ("f1", "czii")) -> str:
+    """Scores as tables for the terminal."""
+    parts = [pick_table(scored.score, scored.octopi)]
+    if scored.czii_weighted is not None:
+        parts.append(f"CZII F4 with the given weights {scored.czii_weighted:.3f}")
+    if scored.shrec:
+        parts.append(shrec_table(scored.shrec))
+    if "strata" in metrics:
+        parts.append(strata_table(scored.score.strata))
+    if scored.score.segmentations:
+        parts.append(mask_table(scored.score.segmentations, scored.panoptic))
+    return "\n\n".join(parts)
