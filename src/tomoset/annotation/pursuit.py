@@ -20,13 +20,13 @@ from tomoset.annotation.competition import (
 from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.preparation import Prepared
 from tomoset.annotation.refine import refine_hits
-from tomoset.annotation.search import full_grid, search_rotations
+from tomoset.annotation.search import SearchOptions, full_grid, search_rotations
 from tomoset.annotation.template_spectrum import template_spectrum
 from tomoset.annotation.whitening import WhitenedVolume
 from tomoset.geometry import point_group, sample_rotations
 from tomoset.model import Progress, Resources
 
-__all__ = ["Found", "judge", "noise_level", "refine_all", "search_all", "tiers_of"]
+__all__ = ["Found", "noise_level", "refine_all", "search_all", "signal_amplitude", "tiers_of"]
 
 Floats = NDArray[np.float64]
 
@@ -121,6 +121,7 @@ def _search_one(
         rotations,
         workers=resources.workers,
         step=step_done,
+        options=SearchOptions(device=resources.device, memory_gib=resources.memory_gib),
     )
     peaks = _kernels.local_maxima(scores.z_zyx, _CANDIDATE_Z)
     chance = _kernels.local_maxima(scores.inverted_z_zyx, _CHANCE_Z)
@@ -159,12 +160,20 @@ def _counter(progress: Progress, total: int) -> Callable[[], None]:
     return step
 
 
-def judge(found: Sequence[Found], params: TemplateParams) -> tuple[float | None, list[Hits]]:
-    """Amplitude of the signal, if anything is clearly above chance and noise, and the hits that are."""
+def signal_amplitude(
+    found: Sequence[Found], hits: Sequence[Hits], params: TemplateParams
+) -> tuple[float | None, list[Hits]]:
+    """Amplitude of the signal, if any particle is clearly above chance and noise, and each class's hits that are.
+
+    Decoys do not tell it: they are likenesses only.
+    """
     radii = [each.template.object.radius_angstrom for each in found]
     expected = params.expected_false_positives
-    wary = [max(noise_threshold(each.chance.z, expected), noise_level(each, params)) for each in found]
-    return measure_amplitude([each.candidates for each in found], radii, wary, params.exclusion_fraction)
+    wary = [
+        np.inf if each.template.decoy else max(noise_threshold(each.chance.z, expected), noise_level(each, params))
+        for each in found
+    ]
+    return measure_amplitude(hits, radii, wary, params.exclusion_fraction)
 
 
 def noise_level(found: Found, params: TemplateParams) -> float:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from tomoset.annotation.competition import (
     Hits,
     log_likelihood_ratio,
-    measure_amplitude,
 )
 from tomoset.annotation.envelope import measure_envelope
 from tomoset.annotation.exclusion import Claims, choose_exclusively, in_company
@@ -18,7 +17,14 @@ from tomoset.annotation.hand import contrast_is_inverted, hand_log_likelihood
 from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.picking import Chosen, no_picks, picks_of
 from tomoset.annotation.preparation import Prepared, prepare
-from tomoset.annotation.pursuit import Found, judge, noise_level, refine_all, search_all, tiers_of
+from tomoset.annotation.pursuit import (
+    Found,
+    noise_level,
+    refine_all,
+    search_all,
+    signal_amplitude,
+    tiers_of,
+)
 from tomoset.annotation.refine import refiner_of
 from tomoset.annotation.residual import resettle, rewhitened, subtract
 from tomoset.errors import GeometryError, ParameterError
@@ -86,8 +92,8 @@ def match_templates(
         Decoys compete and are subtracted like the others, and are not labeled.
     params : TemplateParams
     resources : Resources
-        ``workers`` rotations are tried at a time, each with two volumes of its own at the search's voxel size, which
-        ``memory_gib`` does not bound.
+        Threads, device and memory of the search's correlations; the tomogram itself and its whitened copies at the
+        search's voxel size come on top.
     progress : Progress
     region_zyx : (z, y, x) array of bool or None
         Voxels of the tomogram in which particles' centres may lie; None for all.
@@ -207,7 +213,7 @@ def _search_tier(
             f"{state.region.tomogram.run}: expected protein {contrast} in the tomogram, found that templates of the "
             f"other contrast fit better; set the tomogram's contrast to {'light' if contrast == 'dark' else 'dark'}"
         )
-    amplitude, sure = judge(found, params)
+    amplitude, sure = signal_amplitude(found, [each.candidates for each in found], params)
     amplitude = state.amplitude or amplitude
     if amplitude is None:
         return
@@ -218,9 +224,7 @@ def _search_tier(
     ready = state.prepared.faded(blur)
     hits = refine_all(found, ready, params.amplitude * amplitude, resources, progress)
     if state.amplitude is None:
-        radii = [t.object.radius_angstrom for t in tier]
-        noise_z = [noise_level(each, params) for each in found]
-        state.amplitude = measure_amplitude(hits, radii, noise_z, params.exclusion_fraction)[0] or amplitude
+        state.amplitude = signal_amplitude(found, hits, params)[0] or amplitude
     _choose(state, found, hits, params)
     for won in state.classes[-len(tier) :]:
         refiner = refiner_of(won.found.template.structure, ready, won.found.step_deg)
