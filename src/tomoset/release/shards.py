@@ -1,8 +1,10 @@
-"""Volumes for training: one zarr group a run, half precision, many small chunks in few files.
+"""Volumes for training: one zarr group a run, half precision, in few files.
 
 ``ml/SPLIT/RUN.zarr`` (zarr format 3) holds ``tomogram`` (z, y, x; float16, standardised; its attributes ``mean`` and
 ``scale`` give the density back) and, where there are masks, ``semantic`` (uint8, 255 = nobody said) and ``instance``.
-Chunks of 64³ lie in shards of 256³, so that a random patch costs one read and a tomogram few files.
+The tomogram's chunks are slabs of 64 whole planes, not compressed: noise does not shrink, and such a file can be
+mapped into memory, so that a patch costs no more than its own bytes. Masks, which shrink a hundredfold, lie in
+compressed chunks of 64³ in shards of 256³.
 """
 
 from collections.abc import Iterator
@@ -40,9 +42,17 @@ def write_training_volume(root: Path, run: RunToRelease, info: ReleaseInfo) -> t
             }
         )
         mean, scale = _statistics(run.tomogram.volume_zyx)
-        volume = _create(group, "tomogram", grid.shape_zyx, np.float16)
+        depth, height, width = grid.shape_zyx
+        volume = group.create_array(
+            "tomogram",
+            shape=grid.shape_zyx,
+            dtype=np.float16,
+            chunks=(min(_CHUNK, depth), height, width),
+            compressors=None,
+            dimension_names=["z", "y", "x"],
+        )
         volume.attrs.update({"mean": mean, "scale": scale})
-        for block in _slabs(grid.shape_zyx[0]):
+        for block in _slabs(depth, _CHUNK):
             values = (np.asarray(run.tomogram.volume_zyx.read((block,)), dtype=np.float32) - mean) / scale
             volume[block] = np.clip(values, -_CLIP, _CLIP).astype(np.float16)
         return _write_masks(group, run)
@@ -65,12 +75,12 @@ def _write_masks(group: Any, run: RunToRelease) -> tuple[str, ...]:
 
 def _write_mask(group: Any, kind: str, segmentation: Segmentation) -> None:
     z, y, x = segmentation.mask_zyx.shape
-    array = _create(group, kind, (z, y, x), np.uint8 if kind == "semantic" else np.uint32)
-    for block in _slabs(z):
+    array = _create_mask(group, kind, (z, y, x), np.uint8 if kind == "semantic" else np.uint32)
+    for block in _slabs(z, _SHARD):
         array[block] = np.asarray(segmentation.mask_zyx.read((block,)))
 
 
-def _create(group: Any, name: str, shape_zyx: tuple[int, int, int], dtype: type[np.generic]) -> Any:
+def _create_mask(group: Any, name: str, shape_zyx: tuple[int, int, int], dtype: type[np.generic]) -> Any:
     from zarr.codecs import BloscCodec
 
     chunk = tuple(min(_CHUNK, n) for n in shape_zyx)
@@ -86,9 +96,9 @@ def _create(group: Any, name: str, shape_zyx: tuple[int, int, int], dtype: type[
     )
 
 
-def _slabs(depth: int) -> Iterator[slice]:
-    for start in range(0, depth, _SHARD):
-        yield slice(start, min(start + _SHARD, depth))
+def _slabs(depth: int, step: int) -> Iterator[slice]:
+    for start in range(0, depth, step):
+        yield slice(start, min(start + step, depth))
 
 
 def _statistics(source: ArraySource) -> tuple[float, float]:
