@@ -46,11 +46,12 @@ science: env  ## accuracy against simulated truth, one JSON line a figure
 # copick 1.x pins zarr < 3, so the peers live in environments of their own; warpylib shares our torch.
 WARPYLIB := warpylib==1.1.2 lxml==6.1.3 einops==0.8.2 torch-subpixel-crop==0.6.0 torch-grid-utils==0.6.0 \
 	torch-fourier-shift==0.6.0
-interop: env  ## our files in the peers' own readers: copick, the data portal's converter, Warp's, a zarr validator
+interop: env  ## our files in the peers' own readers: copick, the data portal's converter, Warp's, IMOD models, Dynamo, TOM
 	test -x .venv-copick/bin/python || $(PYTHON) -m venv .venv-copick
 	.venv-copick/bin/python -m pip install --quiet --disable-pip-version-check 'copick==1.31.0'
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check 'cryoet-alignment==0.2.0' 'yaozarrs==0.3.4'
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check 'cryoet-alignment==0.2.0' 'yaozarrs==0.3.4' \
+		'imodmodel==0.1.0' 'eulerangles==1.0.2'
 	test -d .venv-warpylib/warpylib || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--target .venv-warpylib $(WARPYLIB)
 	TOMOSET_COPICK_PYTHON=$(CURDIR)/.venv-copick/bin/python TOMOSET_PEER_PYTHON=$(CURDIR)/.venv-peers/bin/python \
