@@ -5,12 +5,14 @@ from pathlib import Path
 
 import typer
 
+from tomoset.cli.label_tools_commands import evidence, transfer
+
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (annotate, score, convert):
+    for command in (annotate, score, convert, transfer, evidence):
         app.command()(command)
 
 

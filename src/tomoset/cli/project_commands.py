@@ -255,7 +255,7 @@ def check(
     from tomoset.workflow.quality import check_project
 
     layout, recipe = open_project(project)
-    problems = check_project(layout, recipe)
+    problems = check_project(layout, recipe, every=as_json)
     if as_json:
         typer.echo(json.dumps(problems, indent=1))
     elif not problems:

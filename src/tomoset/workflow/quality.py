@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from tomoset.errors import TomosetError
 from tomoset.formats.copick import list_picks, list_tomograms, read_config, read_picks
 from tomoset.formats.ome_zarr import open_volume_zarr
+from tomoset.workflow.label_quality import label_findings, shortened
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.plan import planned_runs
 from tomoset.workflow.recipe import Recipe
@@ -17,17 +16,24 @@ __all__ = ["check_project"]
 _VOXEL_TOLERANCE = 1e-3
 
 
-def check_project(layout: ProjectLayout, recipe: Recipe) -> list[str]:
+def check_project(layout: ProjectLayout, recipe: Recipe, *, every: bool = False) -> list[str]:
     """Problems of a project, one sentence each; empty when there are none.
 
-    Looks for: voxel sizes that contradict their folder's name, picks outside their tomogram or of an object the
-    configuration does not know, labels of the configuration that contradict the recipe, series without a defocus hand
-    or with too few tilts, runs without raw data.
+    Looks for: voxel sizes that contradict their folder's name, picks of an object the configuration does not know,
+    labels of the configuration that contradict the recipe, series without a defocus hand or with too few tilts, runs
+    without raw data, and all that :func:`tomoset.workflow.label_quality.label_findings` looks for in labels.
+
+    Parameters
+    ----------
+    layout : ProjectLayout
+    recipe : Recipe
+    every : bool
+        Whether to list every single label; else the first ten of each kind, and how many more there are.
     """
     problems: list[str] = []
     for checks in (
         _config_problems(layout, recipe),
-        *(_run_problems(layout, run) for run in planned_runs(layout, recipe)),
+        *(_run_problems(layout, recipe, run, every) for run in planned_runs(layout, recipe)),
     ):
         try:
             problems += checks
@@ -49,12 +55,12 @@ def _config_problems(layout: ProjectLayout, recipe: Recipe) -> Iterator[str]:
             )
 
 
-def _run_problems(layout: ProjectLayout, run: str) -> Iterator[str]:
+def _run_problems(layout: ProjectLayout, recipe: Recipe, run: str, every: bool) -> Iterator[str]:
     yield from _series_problems(layout, run)
-    sizes = {}
+    sizes = set()
     for entry in list_tomograms(layout.root, run):
         _, grid = open_volume_zarr(entry.path)
-        sizes[round(entry.voxel_size_angstrom, 3)] = grid
+        sizes.add(round(entry.voxel_size_angstrom, 3))
         if abs(grid.voxel_size_angstrom / entry.voxel_size_angstrom - 1) > _VOXEL_TOLERANCE:
             yield (
                 f"{run}: {entry.path.name} lies in a folder of {entry.voxel_size_angstrom:g} Å, "
@@ -65,15 +71,14 @@ def _run_problems(layout: ProjectLayout, run: str) -> Iterator[str]:
         name = picks_entry.path.name
         if picks_entry.object_name not in known:
             yield f"{run}: picks of {picks_entry.object_name}, which copick_config.json does not know"
-        stored = read_picks(picks_entry.path)
-        size = stored.voxel_size_angstrom
-        tomogram_grid = None if size is None else sizes.get(round(size, 3))
-        if tomogram_grid is None:
-            yield f"{run}: {name} was made on a tomogram of {size} Å, which is not here"
-        else:
-            outside = int(np.count_nonzero(~tomogram_grid.contains(stored.picks.positions_angstrom_xyz)))
-            if outside:
-                yield f"{run}: {outside} of {len(stored.picks)} picks of {name} lie outside the tomogram"
+        size = read_picks(picks_entry.path).voxel_size_angstrom
+        if size is None:
+            yield f"{run}: {name} does not say the voxel size of its tomogram; write it into the file"
+        elif not sizes:
+            yield f"{run}: {name} was made on a tomogram of {size:g} Å, which is not here"
+    if sizes:
+        findings = label_findings(layout, recipe, run)
+        yield from (str(finding) for finding in findings) if every else shortened(findings)
 
 
 def _series_problems(layout: ProjectLayout, run: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from tomoset.workflow import label_files, raw_files, tomogram_files
 from tomoset.workflow.alignment_import import apply_alignment, words_on_alignment
 from tomoset.workflow.curation_files import people_on_tilts, save_curation, words_on_tilts
 from tomoset.workflow.keys import raw_fingerprint
+from tomoset.workflow.label_origin import frame_of, save_origin
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import simulated_structures, templates
 from tomoset.workflow.previews import save_previews
@@ -217,7 +218,7 @@ def _annotate(context: StepContext) -> list[Path]:
         resources=context.resources,
         progress=context.progress,
     )
-    return label_files.save_labels(layout, labels)
+    return [*label_files.save_labels(layout, labels), save_origin(layout, labels, frame_of(tomogram))]
 
 
 def _appearance(spec: ObjectSpec) -> dict[str, Any]:

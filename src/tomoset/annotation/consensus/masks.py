@@ -14,6 +14,7 @@ __all__ = ["MaskConsensus", "staple"]
 
 _BELIEVED_RIGHT = 0.95
 _BELIEF_VOXELS = 10.0
+_MOST_PATTERNS = 1 << 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,44 +67,50 @@ def staple(masks_zyx: Sequence[NDArray[np.integer]], *, within_zyx: NDArray[np.b
         raise GeometryError(
             "expected two or more masks on one grid, found " + (", ".join(str(m.shape) for m in masks_zyx) or "none")
         )
-    values = sorted({int(v) for m in masks_zyx for v in np.unique(m)} - {IGNORE}) or [0]
-    lookup = np.full(IGNORE + 1, NOT_ASKED, dtype=np.int64)
-    lookup[values] = np.arange(len(values))
+    occurring = np.zeros(IGNORE + 1, dtype=np.int64)
+    for mask in masks_zyx:
+        occurring += np.bincount(mask.ravel(), minlength=IGNORE + 1)[: IGNORE + 1]
+    values = [int(v) for v in np.flatnonzero(occurring[:IGNORE])] or [0]
     base = len(values) + 1
-    code = np.zeros(masks_zyx[0].shape, dtype=np.int64)
+    n_patterns = base ** len(masks_zyx)
+    if n_patterns > _MOST_PATTERNS:
+        raise GeometryError(
+            f"expected few enough masks and labels to count their patterns, found {len(masks_zyx)} masks of "
+            f"{len(values)} labels; join them in parts"
+        )
+    lookup = np.zeros(IGNORE + 1, dtype=np.uint32)
+    lookup[values] = np.arange(1, base)
+    code = np.zeros(masks_zyx[0].shape, dtype=np.uint32)
     for mask in masks_zyx:  # one number for each pattern of votes
-        code = code * base + (lookup[mask] + 1)
-    counted = _disputed(code, masks_zyx) if within_zyx is None else within_zyx
-    patterns, of_voxel = np.unique(code, return_inverse=True)
-    of_voxel = of_voxel.reshape(code.shape)
-    votes = np.stack([patterns // base**i % base - 1 for i in reversed(range(len(masks_zyx)))], axis=1)
-    counts = np.bincount(of_voxel[counted], minlength=len(patterns)).astype(np.float64)
+        code *= np.uint32(base)
+        code += lookup[mask]
+    counted = _disputed(masks_zyx) if within_zyx is None else within_zyx
+    counts = np.bincount(code[counted], minlength=n_patterns).astype(np.float64)
+    there = np.flatnonzero(np.bincount(code.ravel(), minlength=n_patterns))
+    votes = np.stack([there // base**i % base - 1 for i in reversed(range(len(masks_zyx)))], axis=1)
     asked = np.any(votes != NOT_ASKED, axis=1)
     prior = np.full((len(values), len(values)), (1 - _BELIEVED_RIGHT) / max(1, len(values) - 1))
     np.fill_diagonal(prior, _BELIEVED_RIGHT)
-    found = estimate_reliability(votes, np.maximum(prior, 1e-6) * _BELIEF_VOXELS, counts=counts * asked)
-    label = np.asarray(values)[found.posterior.argmax(axis=1)]
-    label[~asked] = IGNORE
-    probability = np.where(asked, found.posterior.max(axis=1), 0.0)
+    found = estimate_reliability(votes, np.maximum(prior, 1e-6) * _BELIEF_VOXELS, counts=counts[there] * asked)
+    label, probability = np.full(n_patterns, IGNORE, np.uint8), np.zeros(n_patterns, np.float32)
+    label[there[asked]] = np.asarray(values, np.uint8)[found.posterior[asked].argmax(axis=1)]
+    probability[there[asked]] = found.posterior[asked].max(axis=1)
     return MaskConsensus(
-        mask_zyx=label.astype(np.uint8)[of_voxel],
-        probability_zyx=probability.astype(np.float32)[of_voxel],
-        values=tuple(values),
-        confusion=found.confusion,
+        mask_zyx=label[code], probability_zyx=probability[code], values=tuple(values), confusion=found.confusion
     )
 
 
-def _disputed(code: NDArray[np.int64], masks: Sequence[NDArray[np.integer]]) -> NDArray[np.bool_]:
+def _disputed(masks: Sequence[NDArray[np.integer]]) -> NDArray[np.bool_]:
     """Voxels at which not all who said something said the same, with their surroundings; all when there are none."""
     from scipy.ndimage import binary_dilation
 
-    least = np.full(code.shape, IGNORE, dtype=np.int64)
-    most = np.full(code.shape, -1, dtype=np.int64)
+    least = np.full(masks[0].shape, IGNORE, dtype=np.uint8)
+    most = np.zeros(masks[0].shape, dtype=np.uint8)
     for mask in masks:
         said = mask != IGNORE
-        np.minimum(least, mask, out=least, where=said)
-        np.maximum(most, mask, out=most, where=said)
-    different = (most > least) & (most >= 0)
+        np.minimum(least, mask, out=least, where=said, casting="unsafe")
+        np.maximum(most, mask, out=most, where=said, casting="unsafe")
+    different = (most > least) & (least != IGNORE)
     if not different.any():
-        return np.ones(code.shape, dtype=np.bool_)
+        return np.ones(masks[0].shape, dtype=np.bool_)
     return np.asarray(binary_dilation(different, iterations=2), dtype=np.bool_)
