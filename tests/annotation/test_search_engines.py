@@ -122,7 +122,7 @@ def test_tiles_change_nothing_that_matters():
     whole, tiled = searched("low-rank"), searched("low-rank", memory_gib=0.006)
     difference = whole.z_zyx - tiled.z_zyx
     assert np.abs(difference).max() > 0
-    assert np.sqrt(np.mean(difference**2)) < 0.03
+    assert np.sqrt(np.mean(difference**2)) < 0.06
 
 
 @pytest.mark.parametrize("engine", ["low-rank", "coarse-to-fine", "exact"])
@@ -204,12 +204,13 @@ def test_exact_scores_are_the_plain_loops():
 def test_a_cover_represents_every_rotation():
     spectrum, rotations, _, weights, _, _ = scene()
     basis = low_rank(spectrum, rotations, *weights, VOXEL, left_out=0.01)
-    cover = cover_rotations(basis.coefficients, 0.6)
+    cover = cover_rotations(basis.coefficients, 0.6, 1000)
     nearest = (basis.coefficients @ basis.coefficients[cover.centres].T).max(axis=1)
     assert nearest.min() >= 0.6 - 1e-5
     assert cover.least_correlation == pytest.approx(nearest.min())
     assert len(cover.centres) < len(rotations) // 2
-    assert cover_rotations(basis.coefficients, 0.999) is None
+    assert cover_rotations(basis.coefficients, 0.999, 1000) is None
+    assert len(cover_rotations(basis.coefficients, 0.999, 4).centres) == 4
 
 
 def test_places_to_refine_surround_maxima_of_both_contrasts():
@@ -225,13 +226,13 @@ def test_places_to_refine_surround_maxima_of_both_contrasts():
 
 @given(
     st.tuples(*[st.integers(5, 90)] * 3),
-    st.integers(1, 12),
+    st.tuples(*[st.integers(1, 12)] * 3),
     st.integers(1, 400),
     st.integers(10_000, 50_000_000),
 )
-@settings(max_examples=40, deadline=None)
-def test_tiles_cover_a_volume_once_with_their_margins(shape, margin, bytes_per_voxel, room):
-    plan = plan_tiles(shape, margin, bytes_per_voxel, room)
+@settings(max_examples=20, deadline=None)
+def test_tiles_cover_a_volume_once_with_their_margins(shape, margins, bytes_per_voxel, room):
+    plan = plan_tiles(shape, margins, bytes_per_voxel, room)
     count = np.zeros(shape, int)
     tiles = list(plan.tiles())
     for tile in tiles:
@@ -240,13 +241,13 @@ def test_tiles_cover_a_volume_once_with_their_margins(shape, margin, bytes_per_v
             before = tile.first_zyx[axis] - tile.start_zyx[axis]
             after = tile.start_zyx[axis] + plan.padded_zyx[axis] - tile.first_zyx[axis] - tile.core_zyx[axis]
             whole = plan.padded_zyx[axis] == shape[axis]
-            assert (before == after == 0) if whole else (before >= margin and after >= margin)
+            assert (before == after == 0) if whole else min(before, after) >= margins[axis]
     assert (count == 1).all()
 
 
 def test_tiles_repeat_beyond_the_ends():
     volume = np.arange(40.0, dtype=np.float32)[None, None].repeat(3, 0).repeat(3, 1)
-    plan = plan_tiles((3, 3, 40), 4, 1000, 3 * 3 * 12 * 1024)
+    plan = plan_tiles((3, 3, 40), (4, 4, 4), 1000, 3 * 3 * 12 * 1024)
     tile = next(plan.tiles())
     cut = cut_tile(volume, plan, tile)
     assert cut.shape == plan.padded_zyx

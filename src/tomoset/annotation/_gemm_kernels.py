@@ -1,12 +1,25 @@
-"""Extremes over rotations of sums over a basis: in vector registers, or as plain loops where those do not compile."""
+"""Sums that stay in vector registers, or as plain loops where those do not compile."""
 
 from numba.core.errors import NumbaError  # noqa: TID253
 
 try:
-    from tomoset.annotation._gemm_lanes import HAS_PAIR_PRODUCTS, LANES, ROTATIONS, extremes_of_blocks, prove
+    from tomoset.annotation._gemm_lanes import (
+        HAS_PAIR_PRODUCTS,
+        LANES,
+        ROTATIONS,
+        cosine_and_sine_sums,
+        extremes_of_blocks,
+        prove,
+    )
 
     prove()
 except (ImportError, AttributeError, NumbaError):  # a numba whose intrinsics are built in another way
-    from tomoset.annotation._gemm_loops import HAS_PAIR_PRODUCTS, LANES, ROTATIONS, extremes_of_blocks
+    from tomoset.annotation._gemm_loops import (
+        HAS_PAIR_PRODUCTS,
+        LANES,
+        ROTATIONS,
+        cosine_and_sine_sums,
+        extremes_of_blocks,
+    )
 
-__all__ = ["HAS_PAIR_PRODUCTS", "LANES", "ROTATIONS", "extremes_of_blocks"]
+__all__ = ["HAS_PAIR_PRODUCTS", "LANES", "ROTATIONS", "cosine_and_sine_sums", "extremes_of_blocks"]

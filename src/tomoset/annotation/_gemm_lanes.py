@@ -18,7 +18,7 @@ from numba.core import cgutils  # noqa: TID253
 from numba.extending import intrinsic, models, register_model  # noqa: TID253
 from numpy.typing import NDArray
 
-__all__ = ["HAS_PAIR_PRODUCTS", "LANES", "ROTATIONS", "extremes_of_blocks", "prove"]
+__all__ = ["HAS_PAIR_PRODUCTS", "LANES", "ROTATIONS", "cosine_and_sine_sums", "extremes_of_blocks", "prove"]
 
 ROTATIONS = 6
 _REGISTER = 16
@@ -161,6 +161,32 @@ def _plus_widened(typing_context: Any, total: Any, planes: Any, at: Any, coeffic
     return total(total, planes, types.uint64, coefficients, types.uint64), generate
 
 
+@_intrinsic
+def _plus_scaled(typing_context: Any, total: Any, values: Any, at: Any, factor: Any) -> Any:
+    """``total + factor * values[at : at + LANES]`` with one rounding."""
+    del typing_context, at, factor
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        before, array, index, scale = arguments
+        there = builder.load(_pointer(context, builder, signature.args[1], array, index, _WIDE), align=4)
+        product = builder.fmul(there, _repeated(builder, scale, LANES), flags=("contract",))
+        return builder.fadd(before, product, flags=("contract",))
+
+    return total(total, values, types.uint64, types.float32), generate
+
+
+@_intrinsic
+def _store(typing_context: Any, values: Any, at: Any, total: Any) -> Any:
+    """Write to ``values[at : at + LANES]``."""
+    del typing_context, at
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _pointer(context, builder, signature.args[0], arguments[0], arguments[1], _WIDE), 4)
+        return context.get_dummy_value()
+
+    return types.void(values, types.uint64, total), generate
+
+
 def _keep(wanted: str) -> Callable[..., Any]:
     """Intrinsic that keeps the largest (">") or smallest ("<") of what is there and six totals."""
 
@@ -247,8 +273,29 @@ def extremes_of_blocks(
                     _keep_smallest(worst, which_worst, at, number, (t0, t1, t2, t3, t4, t5))
 
 
+@njit(nogil=True, cache=True)
+def cosine_and_sine_sums(
+    even: Floats, odd: Floats, cosine: Floats, sine: Floats, row: int, low: int, high: int, p: Floats, q: Floats
+) -> None:
+    """``p = Σ_z cosine[row, z] even[z]`` and ``q = Σ_z sine[row, z] odd[z]`` for entries ``low`` to below ``high``.
+
+    Rows are a multiple of ``LANES`` long; entries beside the ones wanted may be overwritten.
+    """
+    count, length = np.uint64(even.shape[0]), np.uint64(even.shape[1])
+    evens, odds, line = even.reshape(-1), odd.reshape(-1), np.uint64(row)
+    for j in range(np.uint64(low // LANES * LANES), np.uint64(high), np.uint64(LANES)):
+        a, b = _zeros(), _zeros()
+        for z in range(count):
+            a = _plus_scaled(a, evens, j + z * length, cosine[line, z])
+            b = _plus_scaled(b, odds, j + z * length, sine[line, z])
+        _store(p, j, a)
+        _store(q, j, b)
+
+
 def prove() -> None:
     """Compile everything here, or raise what numba raises where it cannot."""
     planes, coefficients = np.zeros((1, LANES), np.uint32), np.zeros((1, 1, ROTATIONS), np.uint32)
     values, numbers = np.zeros(LANES, np.float32), np.zeros(LANES, np.int32)
     extremes_of_blocks(planes, coefficients, 0, LANES, values, numbers, values.copy(), numbers.copy())
+    row = np.zeros((1, LANES), np.float32)
+    cosine_and_sine_sums(row, row, row, row, 0, 0, LANES, values, values)

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit  # noqa: TID253
 from numpy.typing import NDArray
 
-__all__ = ["HAS_PAIR_PRODUCTS", "LANES", "ROTATIONS", "extremes_of_blocks"]
+__all__ = ["HAS_PAIR_PRODUCTS", "LANES", "ROTATIONS", "cosine_and_sine_sums", "extremes_of_blocks"]
 
 HAS_PAIR_PRODUCTS = False
 LANES = 64
@@ -51,3 +51,18 @@ def extremes_of_blocks(
                         best[start + i], which[start + i] = total[i], number
                     if total[i] < worst[start + i]:
                         worst[start + i], which_worst[start + i] = total[i], number
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def cosine_and_sine_sums(
+    even: Floats, odd: Floats, cosine: Floats, sine: Floats, row: int, low: int, high: int, p: Floats, q: Floats
+) -> None:
+    """``p = Σ_z cosine[row, z] even[z]`` and ``q = Σ_z sine[row, z] odd[z]`` for entries ``low`` to below ``high``."""
+    for j in range(low, high):
+        p[j] = np.float32(0.0)
+        q[j] = np.float32(0.0)
+    for z in range(even.shape[0]):
+        c, s = cosine[row, z], sine[row, z]
+        for j in range(low, high):
+            p[j] += c * even[z, j]
+            q[j] += s * odd[z, j]

@@ -4,6 +4,8 @@ import numba  # noqa: TID253
 import numpy as np
 from numpy.typing import NDArray
 
+from tomoset.annotation._gemm_kernels import LANES, cosine_and_sine_sums
+
 __all__ = ["dot_patches", "pack_pair", "row_support", "template_product"]
 
 _jit = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
@@ -29,47 +31,17 @@ def row_support(weight: Floats) -> NDArray[np.int64]:
 
 
 @_jit
-def _cosine_and_sine_sums(
-    even: Floats, odd: Floats, cosine: Floats, sine: Floats, low: int, high: int, p: Floats, q: Floats
-) -> None:
-    """``p = Σ_z cos_z even_z`` and ``q = Σ_z sin_z odd_z`` for entries ``low`` to below ``high``."""
-    a, b = np.uint64(low), np.uint64(high)
-    for j in range(a, b):
-        p[j] = np.float32(0.0)
-        q[j] = np.float32(0.0)
-    n = even.shape[0]
-    z = 0
-    while z + 4 <= n:
-        c0, c1, c2, c3 = cosine[z], cosine[z + 1], cosine[z + 2], cosine[z + 3]
-        s0, s1, s2, s3 = sine[z], sine[z + 1], sine[z + 2], sine[z + 3]
-        e0, e1, e2, e3 = even[z], even[z + 1], even[z + 2], even[z + 3]
-        o0, o1, o2, o3 = odd[z], odd[z + 1], odd[z + 2], odd[z + 3]
-        for j in range(a, b):
-            p[j] += c0 * e0[j] + c1 * e1[j] + c2 * e2[j] + c3 * e3[j]
-        for j in range(a, b):
-            q[j] += s0 * o0[j] + s1 * o1[j] + s2 * o2[j] + s3 * o3[j]
-        z += 4
-    while z < n:
-        c0, s0 = cosine[z], sine[z]
-        e0, o0 = even[z], odd[z]
-        for j in range(a, b):
-            p[j] += c0 * e0[j]
-            q[j] += s0 * o0[j]
-        z += 1
-
-
-@_jit
-def _fold(rows: Floats, even: Floats, odd: Floats) -> None:
-    """Sums and differences of places z and −z of rows (n, m), n even, place 0 first."""
+def _fold(rows: Floats, count: int, even: Floats, odd: Floats) -> None:
+    """Sums and differences of places z and −z of the first entries of rows (n, m), n even, place 0 first."""
     n = rows.shape[0]
     half = n // 2
-    for j in range(rows.shape[1]):
+    for j in range(count):
         even[0, j] = rows[0, j]
         odd[0, j] = np.float32(0.0)
         even[half, j] = rows[half, j]
         odd[half, j] = -rows[half, j]  # the place −n / 2 has no partner
     for z in range(1, half):
-        for j in range(rows.shape[1]):
+        for j in range(count):
             even[z, j] = rows[z, j] + rows[n - z, j]
             odd[z, j] = rows[z, j] - rows[n - z, j]
 
@@ -88,40 +60,48 @@ def template_product(
 
     Parameters
     ----------
-    lines : (n, n, 2 x) array of float32
+    lines : (n, n, ≥ 2 x) array of float32
         A box with its last axis transformed, real and imaginary parts in turn; n even, place 0 first.
     turns_y, turns_z : pairs of (length // 2 + 1, n // 2 + 1) arrays of float32
         Cosine and sine of 2π k z / length.
-    volume_hat, out : (z, y, 2 x) array of float32
-        Half grids of the volume.
+    volume_hat : (z, y, ≥ 2 x) array of float32
+        Half grid of the volume.
     support : (z // 2 + 1, y, 2) array of int
         From :func:`row_support`.
     middle : (n, y, 2 x) array of float32
         Room to work in.
+    out : (z, y, 2 x) array of float32
+        The first columns of the half grid, as far as there is support.
     """
-    n, (nz, ny, nx2) = lines.shape[0], volume_hat.shape
-    even, odd = np.empty((n // 2 + 1, nx2), np.float32), np.empty((n // 2 + 1, nx2), np.float32)
-    p, q = np.empty(nx2, np.float32), np.empty(nx2, np.float32)
+    n, (nz, ny, nx2) = lines.shape[0], out.shape
+    wide = (nx2 + LANES - 1) // LANES * LANES
+    even, odd = np.zeros((n // 2 + 1, wide), np.float32), np.zeros((n // 2 + 1, wide), np.float32)
+    p, q = np.empty(wide, np.float32), np.empty(wide, np.float32)
     for z in range(n):
-        _fold(lines[z], even, odd)
+        _fold(lines[z], nx2, even, odd)
         for k in range(ny // 2 + 1):
-            _cosine_and_sine_sums(even, odd, turns_y[0][k], turns_y[1][k], 0, nx2, p, q)
+            cosine_and_sine_sums(even, odd, turns_y[0], turns_y[1], k, 0, nx2, p, q)
             mirrored = (ny - k) % ny
-            for j in range(0, nx2, 2):  # p − i q at k and p + i q at −k
-                middle[z, k, j] = p[j] + q[j + 1]
-                middle[z, k, j + 1] = p[j + 1] - q[j]
-                if mirrored != k:
-                    middle[z, mirrored, j] = p[j] - q[j + 1]
-                    middle[z, mirrored, j + 1] = p[j + 1] + q[j]
+            _minus_i(p, q, np.float32(1), middle[z, k])
+            if mirrored != k:
+                _minus_i(p, q, np.float32(-1), middle[z, mirrored])
     for iy in range(ny):
-        _fold(middle[:, iy], even, odd)
+        _fold(middle[:, iy], nx2, even, odd)
         for k in range(nz // 2 + 1):
             low, high = 2 * support[k, iy, 0], 2 * support[k, iy, 1]
             mirrored = (nz - k) % nz
-            _cosine_and_sine_sums(even, odd, turns_z[0][k], turns_z[1][k], low, high, p, q)
+            cosine_and_sine_sums(even, odd, turns_z[0], turns_z[1], k, low, high, p, q)
             _multiply(volume_hat[k, iy], p, q, np.float32(1), low, high, out[k, iy])
             if mirrored != k:
                 _multiply(volume_hat[mirrored, iy], p, q, np.float32(-1), low, high, out[mirrored, iy])
+
+
+@_jit
+def _minus_i(p: Floats, q: Floats, sign: np.float32, out: Floats) -> None:
+    """``out = p − i sign q``, complex as pairs of floats."""
+    for j in range(np.uint64(0), np.uint64(out.size), np.uint64(2)):
+        out[j] = p[j] + sign * q[j + np.uint64(1)]
+        out[j + np.uint64(1)] = p[j + np.uint64(1)] - sign * q[j]
 
 
 @_jit
@@ -129,12 +109,13 @@ def _multiply(row: Floats, p: Floats, q: Floats, sign: np.float32, low: int, hig
     """``out = row · conj(p − i sign q)`` between low and high, else 0; all complex as pairs of floats."""
     for j in range(low):
         out[j] = np.float32(0.0)
-    for j in range(low, high, 2):
-        re = p[j] + sign * q[j + 1]
-        im = p[j + 1] - sign * q[j]
-        out[j] = row[j] * re + row[j + 1] * im
-        out[j + 1] = row[j + 1] * re - row[j] * im
-    for j in range(high, row.size):
+    one = np.uint64(1)
+    for j in range(np.uint64(low), np.uint64(high), np.uint64(2)):
+        re = p[j] + sign * q[j + one]
+        im = p[j + one] - sign * q[j]
+        out[j] = row[j] * re + row[j + one] * im
+        out[j + one] = row[j + one] * re - row[j] * im
+    for j in range(high, out.size):
         out[j] = np.float32(0.0)
 
 

@@ -27,16 +27,18 @@ class Cover:
     least_correlation: float
 
 
-def cover_rotations(coefficients: NDArray[np.float32], least_correlation: float) -> Cover | None:
+def cover_rotations(coefficients: NDArray[np.float32], least_correlation: float, most: int) -> Cover | None:
     """Choose rotations until every other one looks like one of them.
 
     Parameters
     ----------
     coefficients : (r, k) array of float32
-        Of unit length: their products are the correlations of templates, seen through weights and missing wedge. That
-        is the distance that counts; it knows the particle's symmetry, and where its turning shows little.
+        Of about unit length: their products are the correlations of templates, seen through weights and missing
+        wedge. That is the distance that counts; it knows the particle's symmetry, and where its turning shows little.
     least_correlation : float
         When to stop.
+    most : int
+        When to stop at the latest: rotations chosen.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def cover_rotations(coefficients: NDArray[np.float32], least_correlation: float)
     """
     chosen = [0]
     nearest = coefficients @ coefficients[0]
-    while nearest.min() < least_correlation:
+    while nearest.min() < least_correlation and len(chosen) < most:
         if len(chosen) > len(coefficients) // 2:
             return None
         chosen.append(int(np.argmin(nearest)))

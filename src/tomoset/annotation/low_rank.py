@@ -23,6 +23,8 @@ Floats32 = NDArray[np.float32]
 
 _BANK = 1200
 _CHUNK = 256
+_BOXES = 16
+_BEYOND_REACH = 0.01
 _TAPER_STEPS = 3
 _FRINGE_ANGSTROM = 80.0
 _MAP_SHARE = 1 / 3  # of a template spectrum's length that the molecule's map takes
@@ -42,12 +44,16 @@ class LowRank:
         Norm of the whole weighted template.
     left_out : (r,) array of float64
         Share of a template's energy that the functions do not hold.
+    reach_zyx : tuple of int
+        Voxels to either side of a place that its score depends on: along each axis all but one per cent of the
+        weighted templates' energy lies within. It is short along the tilt axis, across which fringes spread.
     """
 
     boxes: Floats32
     coefficients: Floats32
     norms: Floats
     left_out: Floats
+    reach_zyx: tuple[int, int, int]
 
     @property
     def rank(self) -> int:
@@ -154,7 +160,25 @@ def low_rank(
         (coefficients / np.maximum(spread, tiny)[:, None]).astype(np.float32),
         all_norms * spread / np.maximum(kept, tiny),
         np.clip(1 - kept**2, 0.0, 1.0),
+        _reach(functions, values, points, weight_zyx),
     )
+
+
+def _reach(
+    functions: NDArray[np.complex64], shares: Floats, points: _Points, weight_zyx: Floats32
+) -> tuple[int, int, int]:
+    """Half-widths, voxels, of slabs that hold most of the energy of weighted functions with shares in templates."""
+    mean = np.zeros((points.n,) * 3)
+    scale = weight_zyx[points.inside].astype(np.float32)
+    for start in range(0, len(functions), _BOXES):
+        boxes = _real_boxes(functions[start : start + _BOXES] * scale, points.inside, points.n)
+        mean += np.einsum("kzyx,kzyx,k->zyx", boxes, boxes, shares[start : start + _BOXES])
+    distance = np.minimum(np.arange(points.n), points.n - np.arange(points.n))
+    reach = []
+    for others in ((1, 2), (0, 2), (0, 1)):
+        held = np.cumsum(np.bincount(distance, mean.sum(axis=others)))
+        reach.append(max(1, int(np.argmax(held >= (1 - _BEYOND_REACH) * held[-1]))))
+    return reach[0], reach[1], reach[2]
 
 
 def _products(boxes: Floats32, weight: Floats32) -> Floats:

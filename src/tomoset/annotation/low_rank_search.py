@@ -95,10 +95,9 @@ def search_low_rank(
         Of whole volumes.
     """
     shape = (volume_zyx.shape[0], volume_zyx.shape[1], volume_zyx.shape[2])
-    n = basis.boxes.shape[1]
     pairs = -(-basis.rank // 2)
     room = min(_PLANE_BYTES, int(_MEMORY_SHARE * memory_gib * 2**30))
-    plan = plan_tiles(shape, n // 2, 4 * pairs + 16, room)
+    plan = plan_tiles(shape, basis.reach_zyx, 4 * pairs + 16, room)
     engine = _Engine(plan, weight_zyx, basis, cover, workers)
     result = new_extremes(shape)
     tiles = list(plan.tiles())
@@ -121,6 +120,8 @@ class _Engine:
         self.plan, self.basis, self.cover, self.workers = plan, basis, cover, max(1, workers)
         self.weight = _kernels.resample_half_grid(weight_zyx, plan.shape_zyx, plan.padded_zyx)
         self.support = _low_rank_kernels.row_support(self.weight)
+        self.columns = max(1, int(self.support[..., 1].max()))
+        self.bands = _bands(self.support)
         n = basis.boxes.shape[1]
         self.turns_y, self.turns_z = turns(plan.padded_zyx[1], n), turns(plan.padded_zyx[0], n)
         self.every = pack_coefficients(basis.coefficients)
@@ -172,18 +173,26 @@ class _Engine:
 
         from tomoset.annotation import _low_rank_kernels
 
-        n, shape = len(box), self.plan.padded_zyx
+        n, (nz, ny, nx) = len(box), self.plan.padded_zyx
         half = n // 2
-        lines = np.zeros((n, n, shape[2]), dtype=np.float32)
+        lines = np.zeros((n, n, nx), dtype=np.float32)
         lines[:, :, :half] = box[:, :, :half]
         lines[:, :, -half:] += box[:, :, half:]
-        transformed = fft.rfft(lines, axis=2).view(np.float32)
-        product = np.empty((shape[0], shape[1], shape[2] // 2 + 1), dtype=np.complex64)
-        middle = np.empty((n, shape[1], transformed.shape[2]), dtype=np.float32)
+        product = np.empty((nz, ny, self.columns), dtype=np.complex64)
+        middle = np.empty((n, ny, 2 * self.columns), dtype=np.float32)
         _low_rank_kernels.template_product(
-            transformed, self.turns_y, self.turns_z, flat_hat, self.support, middle, product.view(np.float32)
+            fft.rfft(lines, axis=2).view(np.float32),
+            self.turns_y,
+            self.turns_z,
+            flat_hat,
+            self.support,
+            middle,
+            product.view(np.float32),
         )
-        return np.asarray(fft.irfftn(product, s=shape, overwrite_x=True), dtype=np.float32)
+        for rows in self.bands:  # the other rows are 0
+            product[:, rows] = fft.ifft(product[:, rows], axis=0)
+        product = fft.ifft(product, axis=1, overwrite_x=True)
+        return np.asarray(fft.irfft(product, n=nx, axis=2), dtype=np.float32)
 
     def _score(self, planes: Pairs, coefficients: Pairs, pool: ThreadPoolExecutor) -> Extremes:
         from tomoset.annotation import _gemm_kernels
@@ -212,6 +221,17 @@ class _Engine:
             found = self._score(gathered, self.every, pool)
             for name in Extremes.__slots__:
                 getattr(cut, name).reshape(-1)[some] = getattr(found, name)[: len(some)]
+
+
+def _bands(support: NDArray[np.int64]) -> list[slice]:
+    """Rows of a half grid, from both ends, between which nothing has support."""
+    used = np.flatnonzero(support[..., 1].any(axis=0))
+    count = support.shape[1]
+    low = used[used < (count + 1) // 2]
+    high = used[used >= (count + 1) // 2]
+    first = int(low.max()) + 1 if low.size else 0
+    last = int(high.min()) if high.size else count
+    return [slice(0, count)] if first >= last else [slice(0, first), slice(last, count)]
 
 
 def _stretches(places: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

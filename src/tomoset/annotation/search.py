@@ -12,7 +12,7 @@ from tomoset.annotation.coarse_to_fine import cover_rotations
 from tomoset.annotation.low_rank import box_edge, low_rank
 from tomoset.annotation.low_rank_search import search_low_rank
 from tomoset.annotation.rescoring import exact_scores
-from tomoset.annotation.search_engines import Engine, SearchOptions, cheapest, plain_is_cheap
+from tomoset.annotation.search_engines import Engine, SearchOptions, cheapest, first_pass, plain_is_cheap
 from tomoset.annotation.template_spectrum import TemplateSpectrum
 from tomoset.annotation.torch_search import search_torch
 
@@ -109,7 +109,7 @@ def search_rotations(
         basis = low_rank(template, rotations, box_weight, finer, voxel_size_angstrom, left_out=options.left_out)
         cover = None
         if engine in ("auto", "coarse-to-fine"):
-            cover = cover_rotations(basis.coefficients, _COVER_CORRELATION)
+            cover = cover_rotations(basis.coefficients, _COVER_CORRELATION, first_pass(basis.rank))
         if engine == "auto":
             engine = cheapest(len(rotations), mvoxels, basis.rank, None if cover is None else len(cover.centres))
     if basis is None or engine == "exact":

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from tomoset.errors import ParameterError
 
-__all__ = ["Engine", "SearchOptions", "cheapest", "low_rank_seconds", "plain_is_cheap", "plain_seconds"]
+__all__ = ["Engine", "SearchOptions", "cheapest", "first_pass", "low_rank_seconds", "plain_is_cheap", "plain_seconds"]
 
 Engine = Literal["auto", "exact", "low-rank", "coarse-to-fine", "torch"]
 
@@ -68,13 +68,21 @@ def plain_is_cheap(rotations: int, mvoxels: float) -> bool:
     return plain_seconds(rotations, mvoxels) < _WORTH_A_BASIS
 
 
-def low_rank_seconds(rotations: int, rank: int, mvoxels: float, cover: int | None = None) -> float:
-    """Predicted cost through a basis: of all rotations, or of a cover and all rotations where it looks promising."""
+def _each_rotation_seconds(rank: int) -> float:
     from tomoset.annotation import _gemm_kernels
 
-    each = _EXTREMES + rank * (_RANK if _gemm_kernels.HAS_PAIR_PRODUCTS else _RANK_WIDENED)
+    return _EXTREMES + rank * (_RANK if _gemm_kernels.HAS_PAIR_PRODUCTS else _RANK_WIDENED)
+
+
+def first_pass(rank: int) -> int:
+    """Rotations of a cover whose scores cost half as much as the correlations that they come from."""
+    return max(16, int(0.5 * rank * _FUNCTION / _each_rotation_seconds(rank)))
+
+
+def low_rank_seconds(rotations: int, rank: int, mvoxels: float, cover: int | None = None) -> float:
+    """Predicted cost through a basis: of all rotations, or of a cover and all rotations where it looks promising."""
     tried = rotations if cover is None else cover + _REFINED_SHARE * rotations
-    return mvoxels * (rank * _FUNCTION + tried * each)
+    return mvoxels * (rank * _FUNCTION + tried * _each_rotation_seconds(rank))
 
 
 def cheapest(rotations: int, mvoxels: float, rank: int, cover: int | None) -> Engine:

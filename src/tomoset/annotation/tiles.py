@@ -54,13 +54,15 @@ class TilePlan:
             )  # fmt: skip
 
 
-def plan_tiles(shape_zyx: tuple[int, int, int], margin: int, bytes_per_voxel: int, most_bytes: int) -> TilePlan:
+def plan_tiles(
+    shape_zyx: tuple[int, int, int], margin_zyx: tuple[int, int, int], bytes_per_voxel: int, most_bytes: int
+) -> TilePlan:
     """Divide a volume so that little is computed twice.
 
     Parameters
     ----------
     shape_zyx : tuple of int
-    margin : int
+    margin_zyx : tuple of int
         Voxels around a core that its results depend on.
     bytes_per_voxel : int
         Memory that a core voxel takes.
@@ -72,17 +74,17 @@ def plan_tiles(shape_zyx: tuple[int, int, int], margin: int, bytes_per_voxel: in
     TilePlan
         The plan that transforms the fewest voxels in all.
     """
-    options = [_splits(length, margin) for length in shape_zyx]
-    best: tuple[tuple[int, int], TilePlan] | None = None
+    options = [_splits(length, margin) for length, margin in zip(shape_zyx, margin_zyx, strict=True)]
+    best: tuple[tuple[int, int, int], TilePlan] | None = None
     for axes in product(*options):
         core = (axes[0][0], axes[1][0], axes[2][0])
         padded = (axes[0][1], axes[1][1], axes[2][1])
         room = int(np.prod(core)) * bytes_per_voxel + int(np.prod(padded)) * _FFT_BYTES_PER_VOXEL
         count = int(np.prod([-(-n // c) for n, c in zip(shape_zyx, core, strict=True)]))
         over = max(0, room - most_bytes)
-        rank = (over, count * int(np.prod(padded)))
+        rank = (over, count * int(np.prod(padded)), -padded[2])  # long rows are quick to work on
         if best is None or rank < best[0]:
-            before = [margin if c < n else 0 for c, n in zip(core, shape_zyx, strict=True)]
+            before = [m if c < n else 0 for c, n, m in zip(core, shape_zyx, margin_zyx, strict=True)]
             best = (rank, TilePlan(shape_zyx, core, padded, (before[0], before[1], before[2])))
     if best is None:
         raise RuntimeError("a volume can always be taken whole")

@@ -51,9 +51,8 @@ def search_torch(
     from tomoset.annotation import _kernels
 
     shape = (volume_zyx.shape[0], volume_zyx.shape[1], volume_zyx.shape[2])
-    n = basis.boxes.shape[1]
     room = min(_TILE_BYTES, int(0.4 * memory_gib * 2**30))
-    plan = plan_tiles(shape, n // 2, 4 * basis.rank + 16, room)
+    plan = plan_tiles(shape, basis.reach_zyx, 4 * basis.rank + 16, room)
     weight = _kernels.resample_half_grid(weight_zyx, shape, plan.padded_zyx)
     result = new_extremes(shape)
     tiles = list(plan.tiles())
