@@ -13,7 +13,14 @@ from contextlib import contextmanager
 import typer
 
 from tomoset import __version__
-from tomoset.cli import browse_commands, dataset_commands, label_commands, project_commands
+from tomoset.cli import (
+    benchmark_commands,
+    browse_commands,
+    dataset_commands,
+    label_commands,
+    network_commands,
+    project_commands,
+)
 from tomoset.errors import TomosetError
 
 __all__ = ["app", "main"]
@@ -44,7 +51,14 @@ def options(
     del version
 
 
-for _commands in (project_commands, label_commands, browse_commands, dataset_commands):
+for _commands in (
+    project_commands,
+    label_commands,
+    network_commands,
+    browse_commands,
+    dataset_commands,
+    benchmark_commands,
+):
     _commands.register(app)
 
 
