@@ -137,7 +137,8 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been():
     for a, b in zip(whole.module.parameters(), rest.module.parameters(), strict=True):
         assert torch.equal(a, b)
     with pytest.raises(FormatError, match="remove the file"):
-        trained(steps=7, checkpoints=Checkpoints(resume=kept[-1]))
+        trained(params=detector_params(6, positive_weight=64.0), checkpoints=Checkpoints(resume=kept[-1]))
+    assert trained(steps=7, checkpoints=Checkpoints(resume=kept[-1])).recipe.steps == 7
 
 
 def test_training_refuses_what_does_not_fit():

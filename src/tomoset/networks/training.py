@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -204,18 +205,16 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = params.learning_rate * learning_rate_share(step, params)
             batch = tuple(tensor.to(device) for tensor in sample(stream(seed, "batch", step)))
-            with mixed_precision(device.type, wanted=half_precision):
-                value = loss(module, batch)
-            if not bool(torch.isfinite(value)):
+            value = _gradient(module, partial(loss, module, batch), params, device.type, half=half_precision)
+            if value is None and half_precision:  # bfloat16 kernels fail on rare small sizes, and it has few digits
+                value = _gradient(module, partial(loss, module, batch), params, device.type, half=False)
+            if value is None:
                 raise ParameterError(
-                    f"training: the loss is {float(value.detach())} at step {step}; lower the learning rate "
+                    f"training: the loss or its gradient is not finite at step {step}; lower the learning rate "
                     f"({params.learning_rate:g})"
                 )
-            optimiser.zero_grad(set_to_none=True)
-            value.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(module.parameters(), params.clip_norm)
             optimiser.step()
-            losses.append(float(value.detach()))
+            losses.append(value)
             progress.step("train", step + 1, params.steps)
             if keep is not None and len(losses) % continuation.every == 0 and len(losses) < params.steps:
                 keep(_state(module, optimiser, losses, start))
@@ -223,6 +222,27 @@ def train(
     if keep is not None:
         keep(_state(module, optimiser, losses, start))
     return TrainingHistory(loss=tuple(losses), stopped=len(losses) < params.steps, seconds=time.process_time() - start)
+
+
+def _gradient(
+    module: "nn.Module",
+    loss: Callable[[], "torch.Tensor"],
+    params: TrainingParams,
+    device_type: str,
+    *,
+    half: bool,
+) -> float | None:
+    """Leave the clipped gradient in the module and return the loss; None where either is not finite."""
+    import torch
+
+    module.zero_grad(set_to_none=True)
+    with mixed_precision(device_type, wanted=half):
+        value = loss()
+    if not bool(torch.isfinite(value)):
+        return None
+    value.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(module.parameters(), params.clip_norm)
+    return float(value.detach()) if bool(torch.isfinite(norm)) else None
 
 
 def _state(module: "nn.Module", optimiser: "torch.optim.Optimizer", losses: list[float], start: float) -> TrainingState:

@@ -2,7 +2,7 @@
 
 from tomoset.annotation.networks.detection import detect, detection_methods_text
 from tomoset.annotation.networks.detector import detector_methods_text, train_detector
-from tomoset.annotation.networks.fitting import Checkpoints, TargetDomain
+from tomoset.annotation.networks.fitting import Checkpoints, Course, TargetDomain
 from tomoset.annotation.networks.model import Calibration, ModelRecipe, NetworkModel, load_model, save_model
 from tomoset.annotation.networks.params import AugmentationParams, DetectorParams, PredictionParams, SegmenterParams
 from tomoset.annotation.networks.segmenter import segment, segmenter_methods_text, train_segmenter
@@ -12,6 +12,7 @@ __all__ = [
     "AugmentationParams",
     "Calibration",
     "Checkpoints",
+    "Course",
     "DetectorParams",
     "ModelRecipe",
     "NetworkModel",

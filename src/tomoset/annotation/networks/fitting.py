@@ -37,7 +37,7 @@ class Checkpoints:
     Parameters
     ----------
     resume : bytes or None
-        What ``keep`` was given last by a training with the same arguments.
+        What ``keep`` was given last by a training with the same arguments; the number of steps may be another.
     keep : callable or None
         Is given the content of a file to go on from, every ``every`` steps and at the end.
     every : int
@@ -182,9 +182,11 @@ def fit(
 
 
 def _identity(examples: Sequence[Example], draft: ModelRecipe) -> str:
-    """What must be the same for a training to go on: everything that changes its outcome."""
+    """What must be the same for a training to go on: all that changes its outcome, but for how long it shall be."""
+    made = dataclasses.asdict(replace(draft, software={}))
+    made["params"]["training"]["steps"] = None
     about = [
-        dataclasses.asdict(replace(draft, software={})),
+        made,
         [(each.run, each.volume.shape, each.volume.centre, each.volume.scale) for each in examples],
         [[len(points) for points in each.points_zyx] for each in examples],
     ]

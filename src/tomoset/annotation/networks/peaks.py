@@ -132,10 +132,11 @@ def _apart(found: Candidates, reach_voxels: Floats) -> NDArray[np.intp]:
     reach = reach_voxels[found.class_index]
     pairs = KDTree(found.voxels_zyx).query_pairs(2 * float(reach_voxels.max()), output_type="ndarray")
     distance = np.linalg.norm(found.voxels_zyx[pairs[:, 0]] - found.voxels_zyx[pairs[:, 1]], axis=1)
-    pairs = pairs[distance < reach[pairs[:, 0]] + reach[pairs[:, 1]]]
-    pairs = np.sort(pairs, axis=1)
+    pairs = np.sort(pairs[distance < reach[pairs[:, 0]] + reach[pairs[:, 1]]], axis=1)
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    surer, first = np.unique(pairs[:, 0], return_index=True)
     kept = np.ones(len(found), dtype=bool)
-    for surer, other in pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]:
-        if kept[surer]:
-            kept[other] = False
+    for i, others in zip(surer, np.split(pairs[:, 1], first[1:]), strict=False):
+        if kept[i]:
+            kept[others] = False
     return np.flatnonzero(kept)
