@@ -28,7 +28,7 @@ from tomoset.model import (
 )
 from tomoset.model.labels import SegmentationKind
 
-__all__ = ["score_instances", "score_masks", "score_shrec", "true_masks"]
+__all__ = ["fill_hollow", "score_instances", "score_masks", "score_shrec", "true_masks"]
 
 
 def true_masks(folder: Path, truth: SeriesTruth, tomogram: Tomogram) -> tuple[Segmentation, ...]:
@@ -150,6 +150,8 @@ def score_shrec(
 ) -> ShrecScore:
     """SHREC's score of the picks of one simulated tomogram, surest picks first.
 
+    The cavities of shells (apoferritin, virus-like particles) belong to their particle, see :func:`fill_hollow`.
+
     Raises
     ------
     InputMissingError
@@ -173,16 +175,40 @@ def score_shrec(
     return shrec_score(
         positions[kept][:, ::-1] / voxel,
         [names[i] for i in kept],
-        InMemory(renumbered[hitbox]),
+        InMemory(fill_hollow(renumbered[hitbox], centres[:, ::-1] / voxel)),
         centres[:, ::-1] / voxel,
         classes,
     )
 
 
+def fill_hollow(hitbox_zyx: NDArray[np.uint32], centres_index_zyx: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Give each particle the background voxels that are nearer to its centre than half of its own.
+
+    A hit in the middle of a shell is a hit; solid particles gain nothing. The array is changed and returned.
+
+    Parameters
+    ----------
+    hitbox_zyx : (z, y, x) array of uint32
+        Number 1 … m of the particle that a voxel belongs to.
+    centres_index_zyx : (m, 3) array of float64
+    """
+    from scipy.ndimage import find_objects
+
+    for number, box in enumerate(find_objects(hitbox_zyx.astype(np.int32)), start=1):
+        if box is None:
+            continue
+        inside = hitbox_zyx[box]
+        index = np.stack(np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij"), axis=-1)
+        distance = np.linalg.norm(index - centres_index_zyx[number - 1], axis=-1)
+        own = inside == number
+        inside[(inside == 0) & (distance < np.median(distance[own]))] = number
+    return hitbox_zyx
+
+
 def _particles(
     path: Path, truth: SeriesTruth, tomogram: Tomogram, objects: Sequence[PickableObject]
 ) -> tuple[dict[int, int], NDArray[np.float64], list[str]]:
-    """Number 1 … m of each particle by its number in the mask, and their centres (volume frame, Å) and classes."""
+    """Number 1 … m of each particle in the volume by its number in the mask, and their centres (Å) and classes."""
     fit = specimen_frame(truth, tomogram)
     wanted = {item.name for item in objects}
     number_of: dict[int, int] = {}
@@ -196,11 +222,12 @@ def _particles(
                 raise ParameterError(
                     f"{path}: expected masks of this specimen, found other particles; simulate it again"
                 )
-            number_of[int(row["instance"])] = len(centres) + 1
-            centres.append(molecules.positions_angstrom_xyz[row["index"]])
-            classes.append(str(row["species"]))
-    places = tomogram.grid.volume_from_specimen(fit.apply(np.array(centres, dtype=np.float64).reshape(-1, 3)))
-    return number_of, places, classes
+            place = tomogram.grid.volume_from_specimen(fit.apply(molecules.positions_angstrom_xyz[row["index"]]))
+            if tomogram.grid.contains(place):
+                number_of[int(row["instance"])] = len(centres) + 1
+                centres.append(place)
+                classes.append(str(row["species"]))
+    return number_of, np.array(centres, dtype=np.float64).reshape(-1, 3), classes
 
 
 def _ordered(labels: Labels, objects: Sequence[PickableObject]) -> tuple[NDArray[np.float64], list[str]]:

@@ -272,11 +272,10 @@ def _with_masks(
         scored = replace(scored, shrec=shrec)
     if "dice" in request.metrics:
         masks = _true_masks(request, truth)
-        objects = next((simulated.objects for simulated, _ in truth.simulated.values()), scored.objects)
         segmentations = score_masks(
             scored.predicted,
             masks,
-            objects,
+            truth.mask_objects,
             tolerance_angstrom=request.tolerance_angstrom,
             resources=resources,
             progress=progress,

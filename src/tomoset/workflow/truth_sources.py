@@ -30,6 +30,8 @@ class Truth:
         One a tomogram.
     version : str
         Hash of its content.
+    mask_objects : tuple of PickableObject
+        Classes of masks: those and what is no particle, such as membranes.
     surroundings : dict of str to Surroundings
         By run, where the tomogram's size is known.
     simulated : dict of str to (SeriesTruth, Tomogram)
@@ -39,6 +41,7 @@ class Truth:
     objects: tuple[PickableObject, ...]
     labels: tuple[Labels, ...]
     version: str
+    mask_objects: tuple[PickableObject, ...] = ()
     surroundings: dict[str, Surroundings] = field(default_factory=dict)
     simulated: dict[str, tuple[SeriesTruth, Tomogram]] = field(default_factory=dict)
 
@@ -74,8 +77,10 @@ def load_simulated_truth(root: Path, predicted_root: Path, *, user: str, session
     surroundings: dict[str, Surroundings] = {}
     simulated: dict[str, tuple[SeriesTruth, Tomogram]] = {}
     objects: tuple[PickableObject, ...] = ()
+    mask_objects: tuple[PickableObject, ...] = ()
     for run in runs:
         truth = load_truth(root / run)
+        mask_objects = truth.objects
         objects = tuple(item for item in truth.objects if item.is_particle)
         voxel = labeled_voxel_size(layout, run, user, session, tuple(item.name for item in objects))
         tomogram = load_tomogram(layout, run, voxel, reconstructed_kind(layout, run, voxel))
@@ -87,6 +92,7 @@ def load_simulated_truth(root: Path, predicted_root: Path, *, user: str, session
         objects=objects,
         labels=tuple(labels),
         version=truth_version(specimens, objects),
+        mask_objects=mask_objects,
         surroundings=surroundings,
         simulated=simulated,
     )
@@ -170,8 +176,14 @@ def load_stated_truth(
         )
     if not labels:
         raise InputMissingError(f"expected labels by {user!r} (session {session!r}) in {source}, found none")
-    objects = tuple(item for item in objects if item.is_particle)
-    return Truth(objects=objects, labels=labels, version=truth_version(labels, objects), surroundings=sizes)
+    particles = tuple(item for item in objects if item.is_particle)
+    return Truth(
+        objects=particles,
+        labels=labels,
+        version=truth_version(labels, particles),
+        mask_objects=objects,
+        surroundings=sizes,
+    )
 
 
 def _author(root: Path, user: str, session: str) -> tuple[str, str]:
