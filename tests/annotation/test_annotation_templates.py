@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from tomoset.annotation import TemplateParams, match_templates, methods_text
+from tomoset.annotation.hand import mirrored
 from tomoset.benchmark import confusion, score
 from tomoset.errors import GeometryError, ParameterError
-from tomoset.model import InMemory, Resources, Silent
+from tomoset.model import InMemory, PickFlag, Resources, Silent
 
 QUICK = TemplateParams()
 COUNTS = {"apoferritin": 8, "proteasome": 2, "pp7-vlp": 1}
 
 
-def search(world, params=QUICK, tomogram=None, series=None, workers=1):
+def search(world, params=QUICK, tomogram=None, series=None, workers=1, **options):
     return match_templates(
         world.tomogram if tomogram is None else tomogram,
         world.series if series is None else series,
@@ -23,6 +24,7 @@ def search(world, params=QUICK, tomogram=None, series=None, workers=1):
         params,
         resources=Resources(workers=workers),
         progress=Silent(),
+        **options,
     )
 
 
@@ -66,6 +68,60 @@ def test_scores_and_margins_are_likelihood_ratios(labels):
     assert vlp is not None
     assert apoferritin is not None
     assert vlp.min() > apoferritin.max()  # the larger particle is the surer one
+
+
+def test_every_pick_carries_its_evidence(world, labels):
+    names = tuple(t.object.name for t in world.templates)
+    for picks in labels.picks:
+        assert picks.score_kind == "log-likelihood ratio"
+        assert set(picks.posterior_classes) == set(names)
+        own = picks.posterior[:, picks.posterior_classes.index(picks.object_name)]
+        assert np.all(own > 0.5)
+        assert np.all(picks.posterior.sum(axis=1) <= 1 + 1e-9)
+        assert np.all((picks.false_discovery_rates >= 0) & (picks.false_discovery_rates < 0.2))
+        assert np.all((picks.rivals != picks.object_name) & ((picks.rivals == "") == (picks.margins == picks.scores)))
+        radius = next(t.structure.radius_angstrom for t in world.templates if t.object.name == picks.object_name)
+        far = world.tomogram.grid.size_angstrom_xyz - 10.0
+        inside = np.all((picks.positions_angstrom_xyz > radius) & (picks.positions_angstrom_xyz < far - radius), axis=1)
+        assert np.all(picks.flags[inside] == PickFlag.NONE)
+    assert labels.notes["proteasome_hand"] > 100
+
+
+def test_only_a_region_is_searched(world, labels):
+    region = np.zeros(world.tomogram.grid.shape_zyx, bool)
+    region[:, :, :60] = True
+    found = search(world, region_zyx=region)
+    for picks in found.picks:
+        assert np.all(picks.positions_angstrom_xyz[:, 0] < 600.0)
+        there = labels.of(picks.object_name).positions_angstrom_xyz[:, 0] < 590.0
+        assert len(picks) >= there.sum()
+
+
+def test_inverted_contrast_is_refused(world):
+    with pytest.raises(ParameterError, match="contrast to dark"):
+        search(world, tomogram=replace(world.tomogram, contrast="light"))
+
+
+def test_the_other_hand_is_warned_of(world):
+    """The other hand: every template replaced by its mirror image is the same as a mirrored tomogram."""
+    other = replace(
+        world,
+        templates=tuple(replace(t, structure=mirrored(t.structure)) for t in world.templates),
+    )
+    with pytest.warns(UserWarning, match="mirror images"):
+        search(other)
+
+
+def test_volumes_without_numbers_are_refused(world):
+    volume = world.tomogram.volume_zyx.read()
+    with pytest.raises(GeometryError, match="equal voxels"):
+        search(world, tomogram=replace(world.tomogram, volume_zyx=InMemory(np.zeros_like(volume))))
+    broken = volume.copy()
+    broken[3, 4, 5] = np.nan
+    with pytest.raises(GeometryError, match="1 voxels of NaN"):
+        search(world, tomogram=replace(world.tomogram, volume_zyx=InMemory(broken)))
+    with pytest.raises(GeometryError, match="region"):
+        search(world, region_zyx=np.ones((3, 3, 3), bool))
 
 
 def test_the_amplitude_is_that_of_weak_phase_imaging(labels):

@@ -13,13 +13,15 @@ from tomoset.annotation.residual import nearest_voxel
 from tomoset.geometry import point_group, sample_rotations
 from tomoset.structures import Structure
 
-__all__ = ["contrast_is_inverted", "hand_log_likelihood", "mirrored"]
+__all__ = ["HITS_JUDGED", "contrast_is_inverted", "hand_log_likelihood", "mirrored"]
 
 Floats = NDArray[np.float64]
 
-_HITS_JUDGED = 4
-_STEP_DEG = 18.0
-_POLISHED = 4
+HITS_JUDGED = 4
+_MOST_ROTATIONS = 2500
+_RIM_ANGSTROM = 10.0
+_POLISHED = 8
+_LEVELS = 4
 _TOP = 20
 _CLEARLY_BETTER = 1.25
 
@@ -59,10 +61,12 @@ def hand_log_likelihood(
     """
     if not len(hits):
         return 0.0
-    own, other = refiner_of(structure, prepared, 8.0), refiner_of(mirrored(structure), prepared, _STEP_DEG)
-    rotations = sample_rotations(_STEP_DEG, point_group(symmetry))
+    group = point_group(symmetry)
+    step = _step_deg(structure.radius_angstrom, group.order)
+    own, other = refiner_of(structure, prepared, 8.0), refiner_of(mirrored(structure), prepared, step)
+    rotations = sample_rotations(step, group)
     total = 0.0
-    for i in np.argsort(-hits.z, kind="stable")[:_HITS_JUDGED]:
+    for i in np.argsort(-hits.z, kind="stable")[:HITS_JUDGED]:
         place, offset = nearest_voxel(hits.positions_angstrom_xyz[i], prepared.white.voxel_size_angstrom)
         patch = patch_around(prepared.white.volume_zyx, place, own.half)
         patch += np.float32(amplitudes[i]) * own.image(hits.rotations[i], offset)
@@ -72,11 +76,19 @@ def hand_log_likelihood(
     return float(total)
 
 
+def _step_deg(radius_angstrom: float, order: int) -> float:
+    """Half a step moves the rim by 10 Å, unless that takes more rotations than are worth it."""
+    affordable = np.cbrt(8 * np.pi**2 / (_MOST_ROTATIONS * order))
+    return float(np.rad2deg(max(2 * _RIM_ANGSTROM / radius_angstrom, affordable)))
+
+
 def _best_pose(refiner: Refiner, patch_zyx: NDArray[np.float32], rotations: Floats, offset: Floats) -> Pose:
     """Best fit over all rotations at a place that is nearly right."""
     scores = refiner.scores(patch_zyx, rotations, offset)
     starts = np.argsort(-scores, kind="stable")[:_POLISHED]
-    return max((refiner.polish(patch_zyx, rotations[i], offset) for i in starts), key=lambda pose: pose.z)
+    return max(
+        (refiner.polish(patch_zyx, rotations[i], offset, levels=_LEVELS) for i in starts), key=lambda pose: pose.z
+    )
 
 
 def contrast_is_inverted(upright_z: Sequence[Floats], inverted_z: Sequence[Floats]) -> bool:

@@ -119,7 +119,9 @@ class Refiner:
         shift, best, rotation = max(located, key=lambda item: _z(item[1]))
         return self._climbed(data, rotation, shift, best, self._steps_deg)
 
-    def polish(self, patch_zyx: NDArray[np.float32], rotation: Floats, shift_angstrom_xyz: Floats) -> Pose:
+    def polish(
+        self, patch_zyx: NDArray[np.float32], rotation: Floats, shift_angstrom_xyz: Floats, *, levels: int = 2
+    ) -> Pose:
         """Climb from a pose that is nearly right, by the finest steps only.
 
         Parameters
@@ -128,6 +130,8 @@ class Refiner:
         rotation : (3, 3) array of float64
         shift_angstrom_xyz : (3,) array of float64
             From the centre of the patch.
+        levels : int
+            How many sizes of step, the finest last.
 
         Returns
         -------
@@ -138,7 +142,7 @@ class Refiner:
         data = fft.rfftn(patch_zyx)[self._used].astype(np.complex128) * self._to_centre
         best = self._evaluate(data, rotation, shift_angstrom_xyz)
         shift, best = self._moved(data, rotation, shift_angstrom_xyz, best)
-        return self._climbed(data, rotation, shift, best, self._steps_deg[-2:])
+        return self._climbed(data, rotation, shift, best, self._steps_deg[-levels:])
 
     def shells(
         self, patch_zyx: NDArray[np.float32], rotation: Floats, shift_angstrom_xyz: Floats

@@ -13,7 +13,7 @@ from tomoset.annotation.competition import (
 )
 from tomoset.annotation.envelope import measure_envelope
 from tomoset.annotation.exclusion import Claims, choose_exclusively, in_company
-from tomoset.annotation.hand import contrast_is_inverted, hand_log_likelihood
+from tomoset.annotation.hand import HITS_JUDGED, contrast_is_inverted, hand_log_likelihood
 from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.picking import Chosen, no_picks, picks_of
 from tomoset.annotation.preparation import Prepared, prepare
@@ -39,7 +39,9 @@ _FIRST_BLUR_ANGSTROM = 5.0
 _SETTLE_STEP_DEG = 8.0
 _DECOY_AMPLITUDE = 0.6
 _DECOY_COMPANY = 3
-_WRONG_HAND = -20.0
+# Mirror images fit better by this log-likelihood, and by this share of the particles' own: nearly mirror-symmetric
+# particles fit theirs as well as themselves, to the precision of the poses tried.
+_WRONG_HAND, _WRONG_HAND_SHARE = 20.0, 0.01
 # Of the signal amplitude: more is taken from nothing, or two molecules would be subtracted as one.
 _MOST_AMPLITUDE = 1.3
 
@@ -262,7 +264,7 @@ def _settle(state: _State) -> None:
 def _judge_hand(state: _State, tomogram: Tomogram) -> dict[str, float]:
     """How much likelier the templates' hand is than the other, class by class; warns when it is the other."""
     ready = state.prepared.faded(state.blur_angstrom or 0.0)
-    notes = {}
+    notes, evidence = {}, 0.0
     for each in state.classes:
         template = each.found.template
         if template.decoy or not len(each.chosen):
@@ -270,8 +272,9 @@ def _judge_hand(state: _State, tomogram: Tomogram) -> dict[str, float]:
         notes[f"{each.name}_hand"] = hand_log_likelihood(
             ready, each.chosen, each.amplitudes, template.structure, template.object.symmetry
         )
+        evidence += float(np.sum(np.sort(each.chosen.z**2)[-HITS_JUDGED:])) / 2
     total = float(sum(notes.values()))
-    if total < _WRONG_HAND:
+    if total < -max(_WRONG_HAND, _WRONG_HAND_SHARE * evidence):
         warnings.warn(
             f"{tomogram.run}: expected templates to fit better than their mirror images, found the mirror images "
             f"likelier (log-likelihood {-total:.0f}); the tomogram's hand (the sign of its tilt angles) or the hand "
