@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from tomoset.annotation.coarse_to_fine import Cover, places_to_refine
 from tomoset.annotation.low_rank import LowRank
 from tomoset.annotation.tiles import Tile, TilePlan, cut_tile, plan_tiles
 
-__all__ = ["Extremes", "new_extremes", "pack_coefficients", "search_low_rank", "turns"]
+__all__ = ["Extremes", "index_type", "new_extremes", "pack_coefficients", "search_low_rank", "turns"]
 
 Floats32 = NDArray[np.float32]
 Pairs = NDArray[np.uint32]
@@ -26,18 +27,23 @@ class Extremes:
     """Largest and smallest score of voxels, and the rotations that gave them (arrays of one shape)."""
 
     best: Floats32
-    which: NDArray[np.int32]
+    which: NDArray[Any]
     worst: Floats32
-    which_worst: NDArray[np.int32]
+    which_worst: NDArray[Any]
 
 
-def new_extremes(shape: int | tuple[int, ...]) -> Extremes:
+def index_type(rotations: int) -> type[np.signedinteger]:
+    """Smallest integers that number rotations."""
+    return np.int16 if rotations < 2**15 else np.int32
+
+
+def new_extremes(shape: int | tuple[int, ...], kind: type[np.signedinteger] = np.int32) -> Extremes:
     """Nothing found yet."""
     return Extremes(
         np.full(shape, -np.inf, dtype=np.float32),
-        np.zeros(shape, dtype=np.int32),
+        np.zeros(shape, dtype=kind),
         np.full(shape, np.inf, dtype=np.float32),
-        np.zeros(shape, dtype=np.int32),
+        np.zeros(shape, dtype=kind),
     )
 
 
@@ -99,7 +105,7 @@ def search_low_rank(
     room = min(_PLANE_BYTES, int(_MEMORY_SHARE * memory_gib * 2**30))
     plan = plan_tiles(shape, basis.reach_zyx, 4 * pairs + 16, room)
     engine = _Engine(plan, weight_zyx, basis, cover, workers)
-    result = new_extremes(shape)
+    result = new_extremes(shape, index_type(len(basis.coefficients)))
     tiles = list(plan.tiles())
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for number, tile in enumerate(tiles, 1):

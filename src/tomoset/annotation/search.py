@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tomoset.annotation.coarse_to_fine import cover_rotations
 from tomoset.annotation.low_rank import box_edge, low_rank
-from tomoset.annotation.low_rank_search import search_low_rank
+from tomoset.annotation.low_rank_search import index_type, search_low_rank
 from tomoset.annotation.rescoring import exact_scores
 from tomoset.annotation.search_engines import Engine, SearchOptions, cheapest, first_pass, plain_is_cheap
 from tomoset.annotation.template_spectrum import TemplateSpectrum
@@ -139,18 +139,7 @@ def search_rotations(
             workers=workers,
         )
         scores[peaks] = sign * exact
-    kind = _index_type(len(rotations))
-    return ScoreMap(
-        found.best,
-        found.which.astype(kind, copy=False),
-        found.worst,
-        found.which_worst.astype(kind, copy=False),
-        basis.norms,
-    )
-
-
-def _index_type(count: int) -> type[np.signedinteger]:
-    return np.int16 if count < 2**15 else np.int32
+    return ScoreMap(found.best, found.which, found.worst, found.which_worst, basis.norms)
 
 
 def _inverse(transform: NDArray[np.complex64], shape_zyx: tuple[int, int, int]) -> Floats32:
@@ -227,11 +216,11 @@ def search_plainly(
     from tomoset.annotation import _kernels
 
     frequency_steps = np.array([1 / (n * voxel_size_angstrom) for n in shape_zyx])
-    index_type = _index_type(len(rotations))
+    kind = index_type(len(rotations))
     best = np.full(shape_zyx, -np.inf, dtype=np.float32)
     worst = np.full(shape_zyx, np.inf, dtype=np.float32)
-    which = np.zeros(shape_zyx, dtype=index_type)
-    which_worst = np.zeros(shape_zyx, dtype=index_type)
+    which = np.zeros(shape_zyx, dtype=kind)
+    which_worst = np.zeros(shape_zyx, dtype=kind)
     norms = np.zeros(len(rotations))
     size = float(np.prod(shape_zyx))
     lock = threading.Lock()

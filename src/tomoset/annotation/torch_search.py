@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.annotation.low_rank import LowRank
-from tomoset.annotation.low_rank_search import Extremes, new_extremes
+from tomoset.annotation.low_rank_search import Extremes, index_type, new_extremes
 from tomoset.annotation.tiles import Tile, TilePlan, cut_tile, plan_tiles
 
 __all__ = ["search_torch"]
@@ -54,7 +54,7 @@ def search_torch(
     room = min(_TILE_BYTES, int(0.4 * memory_gib * 2**30))
     plan = plan_tiles(shape, basis.reach_zyx, 4 * basis.rank + 16, room)
     weight = _kernels.resample_half_grid(weight_zyx, shape, plan.padded_zyx)
-    result = new_extremes(shape)
+    result = new_extremes(shape, index_type(len(basis.coefficients)))
     tiles = list(plan.tiles())
     for number, tile in enumerate(tiles, 1):
         found = _search_tile(cut_tile(volume_zyx, plan, tile), weight, basis, plan, tile, device)
