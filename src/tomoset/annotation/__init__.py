@@ -21,7 +21,7 @@ from tomoset.annotation.params import Template, TemplateParams
 from tomoset.annotation.template_matching import match_templates, methods_text
 from tomoset.annotation.truth import specimen_frame, truth_labels, truth_methods_text
 
-STAGE_VERSION = "1"
+STAGE_VERSION = "2"
 
 __all__ = [
     "STAGE_VERSION",

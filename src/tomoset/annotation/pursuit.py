@@ -34,6 +34,8 @@ _CANDIDATE_Z = 4.5
 _CHANCE_Z = 3.5
 _MOST_PER_CUBIC_MICROMETRE = 1.5e5
 _REFINED = 1.1
+# Refinement finds the rest of what the search between its rotations and voxels has missed.
+_ROUGHLY = 0.8
 _HEAVY_KDA = 250.0
 _STANDS_OUT_KDA = 1000.0
 
@@ -182,22 +184,23 @@ def noise_level(found: Found, params: TemplateParams) -> float:
 
 
 def refine_all(
-    found: Sequence[Found], prepared: Prepared, amplitude: float, resources: Resources, progress: Progress
+    found: Sequence[Found],
+    prepared: Prepared,
+    amplitude: float,
+    params: TemplateParams,
+    resources: Resources,
+    progress: Progress,
 ) -> list[Hits]:
-    """Refined candidates of every class."""
+    """Refined candidates of every class, where a particle of the tomogram's amplitude may be."""
     white = prepared.white
     micrometres3 = float(np.prod(white.used_zyx)) * (white.voxel_size_angstrom * 1e-4) ** 3
     most = int(np.ceil(_MOST_PER_CUBIC_MICROMETRE * micrometres3))
     hits = []
     for each in found:
         structure = each.template.structure
-        rough = _promising(each.candidates, amplitude, most)
+        rough = each.candidates
+        rough = rough.select(rough.z >= _ROUGHLY * params.least_amplitude * amplitude * rough.norm)
+        score = log_likelihood_ratio(rough.z, rough.norm, params.amplitude * amplitude)
+        rough = rough.select(np.argsort(-score, kind="stable")[:most])
         hits.append(refine_hits(rough, structure, prepared, each.step_deg, resources, progress))
     return hits
-
-
-def _promising(rough: Hits, amplitude: float, most: int) -> Hits:
-    """Candidates that are likelier a particle than noise, at most a number of the likeliest."""
-    ratio = log_likelihood_ratio(rough.z, rough.norm, amplitude)
-    order = np.argsort(-ratio, kind="stable")[:most]
-    return rough.select(order[ratio[order] > 0])

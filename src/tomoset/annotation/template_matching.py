@@ -224,7 +224,7 @@ def _search_tier(
         blur = measure_envelope(sure, structures, steps, state.prepared, blur, resources)
         state.blur_angstrom = blur
     ready = state.prepared.faded(blur)
-    hits = refine_all(found, ready, params.amplitude * amplitude, resources, progress)
+    hits = refine_all(found, ready, amplitude, params, resources, progress)
     if state.amplitude is None:
         state.amplitude = signal_amplitude(found, hits, params)[0] or amplitude
     _choose(state, found, hits, params)
