@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import distance_transform_edt
 
 from tomoset.benchmark import blocks, overlap, panoptic_quality, score_segmentation, skeletons, surfaces
 from tomoset.benchmark.overlap import count_overlap, dice, iou
@@ -97,6 +98,16 @@ def test_the_medial_surface_of_a_plate_is_its_middle_plane():
     expected[10] = True
     assert np.array_equal(medial_surface(plate), expected)
     assert medial_surface(np.zeros((4, 4, 4), dtype=bool)).sum() == 0
+
+
+@given(masks)
+@settings(max_examples=30, deadline=None)
+def test_distances_to_the_border_are_those_of_a_distance_transform(mask):
+    inside = mask > 0
+    if inside.any() and not inside.all():
+        index = np.argwhere(inside)
+        got = skeletons._distance_to_border(inside, index)
+        np.testing.assert_allclose(got, distance_transform_edt(inside), rtol=1e-6)
 
 
 def test_a_cut_filament_loses_centre_line():

@@ -92,9 +92,11 @@ def panoptic_quality(
     if ignore is not None:
         check_same_shape(ignore, true)
     for slab in slabs(shape):
-        a, b = _ids(slab.read(predicted)), _ids(slab.read(true))
+        found, real = slab.read(predicted), slab.read(true)
+        filled = (found != 0) | (real != 0)
+        a, b = _ids(found[filled]), _ids(real[filled])
         if ignore is not None:
-            hidden = np.asarray(slab.read(ignore) != 0).ravel()
+            hidden = np.asarray(slab.read(ignore)[filled] != 0)
             _add(unseen, *np.unique(a[hidden], return_counts=True))
             a, b = a[~hidden], b[~hidden]
         pairs, counts = _unique_pairs(a, b)
@@ -106,7 +108,7 @@ def panoptic_quality(
 def _ids(mask: NDArray[Any]) -> NDArray[np.int64]:
     if not (np.issubdtype(mask.dtype, np.integer) or mask.dtype == np.bool_) or (mask.size and mask.min() < 0):
         raise ParameterError(f"instance mask: expected numbers 0, 1, 2 … of individuals, found {mask.dtype}")
-    return mask.astype(np.int64).ravel()
+    return mask.astype(np.int64)
 
 
 def _add(sums: dict[int, int], keys: NDArray[np.int64], counts: NDArray[np.intp]) -> None:
@@ -115,8 +117,6 @@ def _add(sums: dict[int, int], keys: NDArray[np.int64], counts: NDArray[np.intp]
 
 
 def _unique_pairs(a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    filled = (a > 0) | (b > 0)
-    a, b = a[filled], b[filled]
     if not len(a):
         return np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.intp)
     base = int(b.max()) + 1

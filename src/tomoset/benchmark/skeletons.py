@@ -4,6 +4,8 @@ Both are the harmonic mean of two shares: of the predicted skeleton inside the t
 inside the predicted mask. A shift by less than half the thickness costs nothing, a hole or a bridge does.
 """
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,21 +57,48 @@ def medial_surface(mask_zyx: Bools) -> Bools:
 
     The volume's own end is no border: a sheet that leaves the volume keeps its middle up to there.
     """
-    from scipy.ndimage import distance_transform_edt, maximum_filter
-
     middle = np.zeros(mask_zyx.shape, dtype=bool)
     box = _bounding_box(mask_zyx)
     if box is None or mask_zyx[box].all():  # nothing there, or no border from which to measure
         return middle
     inside = mask_zyx[box]
-    distance = np.asarray(distance_transform_edt(inside), dtype=np.float32)
-    slope = np.zeros(inside.shape, dtype=np.float32)
+    index = np.argwhere(inside)
+    distance = _distance_to_border(inside, index)
+    last = np.array(inside.shape) - 1
+    slope, highest = np.zeros(len(index)), np.zeros(len(index))
+    here = distance[tuple(index.T)]
     for axis in range(3):
-        if inside.shape[axis] > 1:
-            step = np.gradient(distance, axis=axis)
-            slope += step * step
-    middle[box] = inside & ((slope <= _FLAT**2) | (distance >= maximum_filter(distance, 3)))
+        ahead, behind = index.copy(), index.copy()
+        ahead[:, axis] = np.minimum(index[:, axis] + 1, last[axis])
+        behind[:, axis] = np.maximum(index[:, axis] - 1, 0)
+        steps = np.maximum(ahead[:, axis] - behind[:, axis], 1)
+        slope += ((distance[tuple(ahead.T)] - distance[tuple(behind.T)]) / steps) ** 2
+    for step in itertools.product((-1, 0, 1), repeat=3):
+        np.maximum(highest, distance[tuple(np.clip(index + step, 0, last).T)], out=highest)
+    found = index[(slope <= _FLAT**2) | (here >= highest)]
+    middle[box][tuple(found.T)] = True
     return middle
+
+
+def _distance_to_border(inside_zyx: Bools, index_zyx: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Distance, voxels, from each voxel of a mask to the nearest one outside, which always is a neighbour of the mask.
+
+    A k-d tree of those neighbours costs what the mask costs, and not the volume as a distance transform does.
+    """
+    from scipy.spatial import KDTree
+
+    beside = inside_zyx.copy()
+    for axis in range(3):
+        grown = beside.copy()
+        low = tuple(slice(None, -1) if i == axis else slice(None) for i in range(3))
+        high = tuple(slice(1, None) if i == axis else slice(None) for i in range(3))
+        grown[low] |= beside[high]
+        grown[high] |= beside[low]
+        beside = grown
+    beside &= ~inside_zyx
+    distance = np.zeros(inside_zyx.shape, dtype=np.float32)
+    distance[inside_zyx] = KDTree(np.argwhere(beside)).query(index_zyx)[0]
+    return distance
 
 
 def _bounding_box(mask_zyx: Bools) -> tuple[slice, ...] | None:
