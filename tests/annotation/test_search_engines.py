@@ -272,9 +272,9 @@ def test_unknown_engines_are_refused():
         SearchOptions(memory_gib=0)
 
 
-def test_volumes_narrower_than_a_box_are_searched():
+@pytest.mark.parametrize("shape", [(12, 48, 48), (30, 40, 10)])
+def test_volumes_narrower_than_a_box_are_searched(shape):
     spectrum, rotations, _, _, _, _ = scene()
-    shape = (12, 48, 48)
     volume = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     weight = wedge_weight(shape, VOXEL)
     arguments = (fft.rfftn(volume), shape, VOXEL, weight, spectrum, rotations[:40])

@@ -182,8 +182,12 @@ class _Engine:
         n, (nz, ny, nx) = len(box), self.plan.padded_zyx
         half = n // 2
         lines = np.zeros((n, n, nx), dtype=np.float32)
-        lines[:, :, :half] = box[:, :, :half]
-        lines[:, :, -half:] += box[:, :, half:]
+        if nx >= n:
+            lines[:, :, :half] = box[:, :, :half]
+            lines[:, :, -half:] = box[:, :, half:]
+        else:  # the box reaches around the volume
+            for place in range(n):
+                lines[:, :, (place if place < half else place - n) % nx] += box[:, :, place]
         product = np.empty((nz, ny, self.columns), dtype=np.complex64)
         middle = np.empty((n, ny, 2 * self.columns), dtype=np.float32)
         _low_rank_kernels.template_product(

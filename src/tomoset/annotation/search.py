@@ -22,7 +22,7 @@ Floats32 = NDArray[np.float32]
 Step = Callable[[], None]
 
 _PUBLISHED_Z = 4.5
-_COVER_CORRELATION = 0.85
+_COVER_CORRELATION = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
