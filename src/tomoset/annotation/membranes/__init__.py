@@ -1,0 +1,14 @@
+"""Membranes: found by their shape, closed through the missing wedge, or segmented by a small network."""
+
+from tomoset.annotation.membranes.find import find_membranes, membranes_methods_text
+from tomoset.annotation.membranes.naming import COMPARTMENTS
+from tomoset.annotation.membranes.params import MembraneParams
+from tomoset.annotation.membranes.profile import leaflet_angstrom_xyz
+
+__all__ = [
+    "COMPARTMENTS",
+    "MembraneParams",
+    "find_membranes",
+    "leaflet_angstrom_xyz",
+    "membranes_methods_text",
+]

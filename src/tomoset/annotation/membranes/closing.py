@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tomoset.annotation.membranes.crests import CrestPoints
 from tomoset.annotation.membranes.params import MembraneParams
-from tomoset.annotation.membranes.star_surface import StarSurface, common_centre, even_directions, fit_star
+from tomoset.annotation.membranes.star_surface import StarSurface, common_centre, even_directions, fit_star, parallel_surface
 from tomoset.annotation.membranes.working_volume import WorkingVolume
 from tomoset.model import Progress
 
@@ -24,7 +24,8 @@ TRUSTED_SHARE_OF_WEDGE = 0.9  # beyond, points drift along the fringes of the mi
 RIM_SHARE_OF_WEDGE = 0.7
 LARGEST_SPREAD_ANGSTROM = 12.0
 FEWEST_POINTS = 60
-REACH_OF_RADIUS = 2.5  # no ray of a closed surface is so many mean radii long
+FARTHEST_BESIDE_ANGSTROM = 500.0  # of membranes that run parallel, as those of one cell do
+EVEN_ANGSTROM = 40.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,11 +55,14 @@ class ClosedMembrane:
     points : SurfacePoints
     coverage : float
         Share of what the wedge lets one see of it, within the volume, that lies near points.
+    like : StarSurface or None
+        The parallel of another membrane that it was fitted as a change of.
     """
 
     surface: StarSurface
     points: SurfacePoints
     coverage: float
+    like: StarSurface | None = None
 
 
 def surface_points(crests: CrestPoints, work: WorkingVolume) -> SurfacePoints:
@@ -138,36 +142,64 @@ def _closed_from(
     centre, radius = common_centre(seed.positions_angstrom_xyz, seed.normals)
     if not radius <= params.largest_radius_angstrom:
         return None, mine
-    starts = [centre, *(item.surface.centre_angstrom_xyz for item in closed if _within(item.surface, seed))]
-    for start in starts:
-        taken, surface = mine.copy(), _fitted(seed, start, params, work)
+    for start, like, extra in [(centre, None, mine), *_beside(mine, points, group, free, closed)]:
+        taken, surface = extra, _fitted(points.select(extra), start, params, work, like)
         for _ in range(4):
             more = _grown(surface, points, group, free, taken)
             if more.sum() == taken.sum():
                 break
             taken = more
-            surface = _fitted(points.select(taken), surface.centre_angstrom_xyz, params, work)
+            surface = _fitted(points.select(taken), surface.centre_angstrom_xyz, params, work, like)
         chosen = points.select(taken)
-        coverage = _coverage(surface, chosen, work, params)
+        coverage = _coverage(surface, chosen, work)
         plausible = params.smallest_radius_angstrom / 2 <= surface.mean_radius_angstrom <= params.largest_radius_angstrom
         if plausible and coverage >= params.least_coverage and surface.spread_angstrom <= LARGEST_SPREAD_ANGSTROM:
-            return ClosedMembrane(surface, chosen, coverage), taken
+            return ClosedMembrane(surface, chosen, coverage, like), taken
     return None, mine
 
 
-def _within(surface: StarSurface, points: SurfacePoints) -> bool:
-    """Whether points lie inside a surface."""
-    heights, _ = surface.heights_angstrom(points.positions_angstrom_xyz[:: max(1, len(points) // 200)])
-    return bool(np.median(heights) < 0)
+def _beside(
+    mine: Bools, points: SurfacePoints, group: NDArray[np.intp], free: Bools, closed: list[ClosedMembrane]
+) -> list[tuple[Floats, StarSurface, Bools]]:
+    """Closed membranes that a group runs beside: a parallel surface through it, and all groups at the same height."""
+    found = []
+    for item in closed:
+        surface = item.surface
+        heights = np.full(len(points), np.nan)
+        near = free & _may_reach(surface, points, FARTHEST_BESIDE_ANGSTROM)
+        heights[near], _ = surface.heights_angstrom(points.positions_angstrom_xyz[near])
+        height, spread = _level(heights[mine])
+        if not abs(height) < FARTHEST_BESIDE_ANGSTROM or not spread < EVEN_ANGSTROM:
+            continue
+        taken = mine.copy()
+        for number in np.unique(group[near & ~mine]):
+            members = free & (group == number)
+            other, roughness = _level(heights[members])
+            if abs(other - height) < EVEN_ANGSTROM and roughness < EVEN_ANGSTROM:
+                taken |= members
+        found.append((surface.centre_angstrom_xyz, parallel_surface(surface, height), taken))
+    return found
+
+
+def _level(heights: Floats) -> tuple[float, float]:
+    """Median and robust standard deviation; infinite where a tenth is not known."""
+    if not len(heights) or np.mean(np.isnan(heights)) > 0.1:
+        return np.inf, np.inf
+    middle = float(np.nanmedian(heights))
+    return middle, 1.4826 * float(np.nanmedian(np.abs(heights - middle)))
+
+
+def _may_reach(surface: StarSurface, points: SurfacePoints, margin_angstrom: float) -> Bools:
+    reach = surface.radii_angstrom(even_directions(500)).max() + margin_angstrom
+    offset = points.positions_angstrom_xyz - surface.centre_angstrom_xyz
+    return np.asarray(np.einsum("ni,ni->n", offset, offset) < reach**2)
 
 
 def _grown(
     surface: StarSurface, points: SurfacePoints, group: NDArray[np.intp], free: Bools, taken: Bools
 ) -> Bools:
     """The points taken and all free groups most of whose points lie on the surface."""
-    reach = 1.2 * surface.radii_angstrom(even_directions(500)).max()
-    offset = np.abs(points.positions_angstrom_xyz - surface.centre_angstrom_xyz).max(axis=1)
-    near = np.flatnonzero(free & ~taken & (offset < reach))
+    near = np.flatnonzero(free & ~taken & _may_reach(surface, points, SAME_SURFACE_ANGSTROM))
     if not near.size:
         return taken
     on = _on_surface(surface, points.select(near))
@@ -179,7 +211,7 @@ def _grown(
 def _on_surface(surface: StarSurface, points: SurfacePoints) -> Bools:
     offset = points.positions_angstrom_xyz - surface.centre_angstrom_xyz
     distance = np.maximum(np.linalg.norm(offset, axis=1), 1e-6)
-    on = distance < REACH_OF_RADIUS * surface.mean_radius_angstrom + 2 * SAME_SURFACE_ANGSTROM
+    on = _may_reach(surface, points, 2 * SAME_SURFACE_ANGSTROM)
     on[on] = np.abs(distance[on] - surface.radii_angstrom(offset[on] / distance[on, None])) < 2 * SAME_SURFACE_ANGSTROM
     close = points.select(on)  # normals cost the most: only for those
     heights, normals = surface.heights_angstrom(close.positions_angstrom_xyz)
@@ -188,19 +220,21 @@ def _on_surface(surface: StarSurface, points: SurfacePoints) -> Bools:
     return on
 
 
-def _fitted(points: SurfacePoints, centre: Floats, params: MembraneParams, work: WorkingVolume) -> StarSurface:
+def _fitted(
+    points: SurfacePoints, centre: Floats, params: MembraneParams, work: WorkingVolume, like: StarSurface | None
+) -> StarSurface:
     """A fit to the points whose place the wedge does not distort."""
     x, n = points.positions_angstrom_xyz, points.normals
     area = work.voxel_size_angstrom**2
-    first = fit_star(x, n, centre, params.degree, area_angstrom2=area)
+    first = fit_star(x, n, centre, params.degree, area_angstrom2=area, like=like)
     _, across = first.heights_angstrom(x)
     trusted = hidden_angle_deg(across) < TRUSTED_SHARE_OF_WEDGE * work.wedge_deg
     if np.count_nonzero(trusted) < FEWEST_POINTS:
         return first
-    return fit_star(x[trusted], n[trusted], first.centre_angstrom_xyz, params.degree, area_angstrom2=area)
+    return fit_star(x[trusted], n[trusted], first.centre_angstrom_xyz, params.degree, area_angstrom2=area, like=like)
 
 
-def _coverage(surface: StarSurface, points: SurfacePoints, work: WorkingVolume, params: MembraneParams) -> float:
+def _coverage(surface: StarSurface, points: SurfacePoints, work: WorkingVolume) -> float:
     """Share of the surface's visible part that lies near its points."""
     from scipy.spatial import cKDTree
 
@@ -232,5 +266,5 @@ def _collected(
         heights, _ = other.surface.heights_angstrom(points.positions_angstrom_xyz[theirs])
         theirs[theirs] = np.abs(heights) < np.abs(mine[theirs])
         points, mine = points.select(~theirs), mine[~theirs]
-    surface = _fitted(points, item.surface.centre_angstrom_xyz, params, work)
-    return ClosedMembrane(surface, points, _coverage(surface, points, work, params))
+    surface = _fitted(points, item.surface.centre_angstrom_xyz, params, work, item.like)
+    return ClosedMembrane(surface, points, _coverage(surface, points, work), item.like)

@@ -62,13 +62,18 @@ class Thresholds:
     ----------
     weak, strong : float
         Support.
-    chance : tuple of float
-        Support that chance has at its 50, 90, 99 and 99.9 per cent.
+    levels, probabilities : (n,) array of float64
+        Probability that a point with so much support, or more, belongs to a membrane.
     """
 
     weak: float
     strong: float
-    chance: tuple[float, ...]
+    levels: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+
+    def probability(self, supports: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Of points with these supports."""
+        return np.interp(supports, self.levels, self.probabilities)
 
 
 def find_crests(
@@ -87,9 +92,20 @@ def find_crests(
     if not len(chance):
         chance = negative.supports if len(negative) else np.zeros(1, np.float32)
     weak, strong = np.quantile(chance, [1 - params.false_share_weak, 1 - params.false_share_strong])
+    levels, probabilities = _probabilities(positive.supports, chance, len(negative))
     return positive, Thresholds(
-        weak=float(weak), strong=float(strong), chance=tuple(np.quantile(chance, [0.5, 0.9, 0.99, 0.999]).tolist())
+        weak=float(weak), strong=float(strong), levels=levels, probabilities=probabilities
     )
+
+
+def _probabilities(supports: Floats, chance: Floats, n_chance: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """One less the share of points above each level that chance explains; it never falls."""
+    levels = np.quantile(np.concatenate([supports, chance]), np.linspace(0, 1, 65)).astype(np.float64)
+    above = (len(supports) - np.searchsorted(np.sort(supports), levels)) / max(1, len(supports))
+    above_by_chance = (len(chance) - np.searchsorted(np.sort(chance), levels)) / max(1, len(chance))
+    expected = above_by_chance * n_chance / max(1, len(supports))
+    share = np.clip(1 - expected / np.maximum(above, 1e-9), 0.0, 1.0)
+    return levels, np.maximum.accumulate(share)
 
 
 def find_patches(

@@ -41,7 +41,7 @@ class MembraneParams:
     least_coverage : float
         Share of what the wedge lets one see of a closed surface, that crest points must cover.
     largest_radius_angstrom, smallest_radius_angstrom : float
-        Mean radii that closed surfaces may have.
+        Mean radii that closed surfaces may have; the shells of virus capsids are smaller.
 
     Raises
     ------
@@ -58,8 +58,8 @@ class MembraneParams:
     least_area_angstrom2: float = 60_000.0
     closed_surfaces: bool = True
     degree: int = 10
-    least_coverage: float = 0.4
-    smallest_radius_angstrom: float = 120.0
+    least_coverage: float = 0.55
+    smallest_radius_angstrom: float = 140.0
     largest_radius_angstrom: float = 10_000.0
 
     def __post_init__(self) -> None:

@@ -5,12 +5,12 @@ bending energy of vesicles (Helfrich 1973; Milner & Safran 1987): where no point
 as little as it can, and the posterior of the fit says how far it may be off.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["StarSurface", "common_centre", "even_directions", "fit_star", "real_harmonics"]
+__all__ = ["StarSurface", "common_centre", "even_directions", "fit_star", "parallel_surface", "real_harmonics"]
 
 Floats = NDArray[np.float64]
 
@@ -152,6 +152,7 @@ def fit_star(
     degree: int,
     *,
     area_angstrom2: float,
+    like: "StarSurface | None" = None,
 ) -> StarSurface:
     """Fit a closed surface to points on it.
 
@@ -165,6 +166,8 @@ def fit_star(
     degree : int
     area_angstrom2 : float
         That each point stands for.
+    like : StarSurface or None
+        A surface of the same degree whose shape this one has but for what bends little; gives the centre.
 
     Returns
     -------
@@ -176,14 +179,19 @@ def fit_star(
     step = max(1, len(points_angstrom_xyz) // MOST_POINTS)
     points, across = points_angstrom_xyz[::step], normals[::step]
     shared = max(1.0, CORRELATED_AREA_ANGSTROM2 / (area_angstrom2 * step))
-    centre, surface = centre_angstrom_xyz, None
-    for _ in range(1 + RECENTRINGS):
-        surface = _fit_about(points, across, centre, degree, shared)
+    if like is not None:
+        return _fit_about(points, across, like.centre_angstrom_xyz, degree, shared, like.coefficients)
+    nothing = np.zeros((degree + 1) ** 2)
+    surface = _fit_about(points, across, centre_angstrom_xyz, degree, shared, nothing)
+    for _ in range(RECENTRINGS):
         centre = surface.centre_angstrom_xyz + _middle(surface)
+        surface = _fit_about(points, across, centre, degree, shared, nothing)
     return surface
 
 
-def _fit_about(points: Floats, across: Floats, centre: Floats, degree: int, shared: float) -> StarSurface:
+def _fit_about(
+    points: Floats, across: Floats, centre: Floats, degree: int, shared: float, base: Floats
+) -> StarSurface:
     offset = points - centre
     radius = np.maximum(np.linalg.norm(offset, axis=1), 1e-6)
     directions = offset / radius[:, None]
@@ -194,9 +202,10 @@ def _fit_about(points: Floats, across: Floats, centre: Floats, degree: int, shar
     bending[0] = 0.0
     bends = bending > 0
     weight = oblique
+    radius = radius - basis @ base
     mean = float(np.average(radius, weights=weight))
     variance = np.square(SURE_TO_ANGSTROM) * shared  # of one point, as if it were alone
-    scale = np.square(0.1 * mean)
+    scale = np.square(0.1 * np.linalg.norm(offset, axis=1).mean())
     spread, solution, covariance = 1.0, np.zeros(basis.shape[1]), np.eye(basis.shape[1])
     for _ in range(ROUNDS):
         normal = (basis * weight[:, None]).T @ basis / variance
@@ -206,9 +215,20 @@ def _fit_about(points: Floats, across: Floats, centre: Floats, degree: int, shar
         spread = max(LEAST_SPREAD_ANGSTROM, 1.4826 * float(np.median(np.abs(left))))
         weight = oblique * np.minimum(1.0, OUTLIER * spread / np.maximum(np.abs(left), 1e-6))
         scale = float(np.mean(bending[bends] * (np.square(solution[bends]) + np.diag(covariance)[bends])))
-    coefficients = solution.copy()
+    coefficients = solution + base
     coefficients[0] += mean * np.sqrt(4 * np.pi)
     return StarSurface(centre, coefficients, degree, covariance, spread)
+
+
+def parallel_surface(surface: StarSurface, height_angstrom: float) -> StarSurface:
+    """The surface at a height above (below where negative) another one, about the same centre."""
+    directions = even_directions(3000)
+    normals = surface.normals(directions)
+    points = directions * surface.radii_angstrom(directions)[:, None] + height_angstrom * normals
+    radii = np.maximum(np.linalg.norm(points, axis=1), 1e-6)
+    basis = real_harmonics(points / radii[:, None], surface.degree)
+    coefficients = np.linalg.lstsq(basis, radii, rcond=None)[0]
+    return replace(surface, coefficients=coefficients)
 
 
 def _middle(surface: StarSurface) -> Floats:
