@@ -5,7 +5,10 @@ from dataclasses import replace
 import annotation_phantom as phantom
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tomoset.annotation import Template, membrane_decoy
 from tomoset.annotation.competition import (
     Hits,
     independent_noise_threshold,
@@ -15,12 +18,14 @@ from tomoset.annotation.competition import (
     noise_threshold,
 )
 from tomoset.annotation.envelope import best_envelope
+from tomoset.annotation.pursuit import tiers_of
 from tomoset.annotation.search import full_grid, search_rotations
 from tomoset.annotation.template_spectrum import template_spectrum
-from tomoset.annotation.transfer import box_frequencies, box_transfer
+from tomoset.annotation.transfer import box_frequencies, box_transfer, tilt_steps_rad
 from tomoset.annotation.whitening import crop_to_voxel_size, cropping_ratio, local_spectrum
 from tomoset.geometry import Grid, TiltGeometry, point_group, random_rotations, sample_rotations
-from tomoset.model import InMemory, Tomogram
+from tomoset.model import InMemory, PickableObject, Tomogram
+from tomoset.reconstruction.weighting import tilt_steps_rad as reconstruction_steps_rad
 from tomoset.structures import Structure, built_in_structure
 
 
@@ -193,7 +198,12 @@ def test_interpolated_grids_agree_where_they_meet():
 def transfer_of(tilts, **options):
     series, _, _ = phantom.make_series(0, {}, (500.0, 500.0, 300.0), image_yx=(32, 32), tilts=tilts)
     n = len(tilts)
-    geometry = TiltGeometry(y_tilt_deg=tilts, z_rot_deg=np.full(n, 85.3), shift_xy_angstrom=np.zeros((n, 2)))
+    geometry = TiltGeometry(
+        y_tilt_deg=tilts,
+        z_rot_deg=np.full(n, 85.3),
+        shift_xy_angstrom=np.zeros((n, 2)),
+        magnification=options.pop("magnification", None),
+    )
     grid = Grid(shape_zyx=(4, 4, 4), voxel_size_angstrom=10.0)
     tomogram = Tomogram(
         run="TS-1",
@@ -216,6 +226,47 @@ def test_the_missing_wedge_is_where_it_belongs():
     assert transfer.coverage_zyx[measured].mean() == pytest.approx(1.0, abs=0.05)
     assert transfer.coverage_zyx[measured].min() > 0.6
     assert transfer.coverage_zyx[missing].max() < 0.25
+
+
+@given(
+    tilts=st.lists(st.floats(-60, 60), min_size=2, max_size=12, unique_by=lambda t: round(t, 2)),
+)
+def test_views_weigh_as_in_the_reconstruction(tilts):
+    np.testing.assert_allclose(tilt_steps_rad(np.array(tilts)), reconstruction_steps_rad(np.array(tilts)))
+
+
+def test_views_beside_a_gap_stand_for_it():
+    """The neighbours of two missing views weigh twice as much: what is covered does not change in all."""
+    tilts = np.arange(-45.0, 46.0, 3.0)
+    even, gap = transfer_of(tilts), transfer_of(np.delete(tilts, [20, 21]))  # 15° and 18°
+    k = box_frequencies(32, 13.0)
+    band = (np.linalg.norm(k, axis=-1) < 0.3 / 13.0) & (np.abs(k[..., 0]) > 0.012)
+    slope_deg = np.abs(np.rad2deg(np.arctan2(k[..., 2], np.maximum(k[..., 0], 1e-9))))
+    around = band & (slope_deg > 5) & (slope_deg < 28)
+    assert gap.coverage_zyx[around].sum() / even.coverage_zyx[around].sum() == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_views_magnification_is_taken_out_of_its_optics():
+    """A view magnified by ten per cent shows detail of 110 Å where its CTF has 121 Å."""
+    tilts = np.arange(-45.0, 46.0, 3.0)
+    plain, scaled = transfer_of(tilts), transfer_of(tilts, magnification=np.full(len(tilts), 1.1))
+    assert np.abs(plain.signal_zyx - scaled.signal_zyx).max() > 0.01
+    np.testing.assert_allclose(plain.coverage_zyx, scaled.coverage_zyx)
+
+
+def test_heavy_classes_come_first_and_membranes_with_the_light_ones():
+    made = phantom.templates(("apoferritin", "proteasome"))
+    light = [
+        Template(
+            object=PickableObject(name=name, label=5, radius_angstrom=45.0),
+            structure=built_in_structure(name),
+        )
+        for name in ("bsa", "beta-amylase")
+    ]
+    patch = membrane_decoy(PickableObject(name="liposome", label=7, radius_angstrom=25.0, is_particle=False))
+    names = [[t.object.name for t in tier] for tier in tiers_of([*light, patch, *made])]
+    assert names == [["apoferritin", "proteasome"], ["beta-amylase", "liposome"], ["bsa"]]
+    assert [len(tier) for tier in tiers_of([*made, patch])] == [3]
 
 
 def test_phase_flipping_makes_the_transfer_positive():
