@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from importlib import resources as package_resources
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tomoset.report.landmarks import picked_landmarks, true_landmarks
 from tomoset.report.processing_plots import draw_alignment, draw_ctf, draw_curation, draw_motion
 from tomoset.report.score_plots import draw_confusion, draw_precision_recall
 from tomoset.report.sections import draw_section
+from tomoset.workflow.evidence import load_evidence
 from tomoset.workflow.label_files import load_labels
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.plan import planned_runs
@@ -80,8 +82,23 @@ def write_report(root: Path, *, progress: Progress | None = None) -> Path:
         classes=[] if scored is None else scored.score.classes,
         score=None if scored is None else scored.score,
         score_pictures=score_pictures,
+        evidence=_evidence(layout),
     )
     return write_text_atomic(layout.report / "index.html", text)
+
+
+def _evidence(layout: ProjectLayout) -> list[dict[str, Any]]:
+    """Figures of every class whose labels were averaged, and a copy of its picture beside the page."""
+    rows = []
+    for folder in sorted(layout.evidence.glob("*_*")):
+        user, _, session = folder.name.partition("_")
+        for row in load_evidence(layout, user, session):
+            picture = folder / f"{row['object']}.png"
+            name = f"evidence_{folder.name}_{row['object']}.png"
+            if picture.is_file():
+                shutil.copyfile(picture, layout.report / name)
+            rows.append({**row, "author": f"{user}/{session}", "picture": name if picture.is_file() else ""})
+    return rows
 
 
 def _run_section(layout: ProjectLayout, recipe: Recipe, run: str) -> _RunSection:

@@ -28,7 +28,7 @@ __all__ = ["evidence_folder", "evidence_lines", "figures_of", "load_evidence", "
 
 def evidence_folder(layout: ProjectLayout, user: str, session: str) -> Path:
     """Folder of the evidence for one author's labels."""
-    return layout.root / "Evidence" / f"{user}_{session}"
+    return layout.evidence / f"{user}_{session}"
 
 
 def make_evidence(

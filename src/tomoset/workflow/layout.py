@@ -77,6 +77,11 @@ class ProjectLayout:
         return self.root / "Report"
 
     @property
+    def evidence(self) -> Path:
+        """What the labeled particles have in common: one folder an author, USER_SESSION."""
+        return self.root / "Evidence"
+
+    @property
     def score(self) -> Path:
         """The scores of the labels against the truth, JSON."""
         return self.root / "score.json"
