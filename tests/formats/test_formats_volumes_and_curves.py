@@ -231,3 +231,10 @@ def test_the_membrane_of_membrain_reads(shared_data):
     assert mesh.faces.max() < len(mesh.vertices_angstrom_xyz)
     np.testing.assert_allclose(mesh.vertices_angstrom_xyz[0], [2869.81, 3377.61, 6039.53])
     np.testing.assert_allclose(np.linalg.norm(mesh.normals, axis=1), 1.0, atol=1e-6)
+
+
+def test_a_mesh_is_closed_when_it_has_no_border():
+    faces = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]], dtype=np.int32)
+    solid = NamedMesh(name="t", vertices_angstrom_xyz=np.eye(4, 3), faces=faces, normals=np.eye(4, 3))
+    assert solid.is_closed
+    assert not NamedMesh(name="t", vertices_angstrom_xyz=np.eye(4, 3), faces=faces[1:], normals=np.eye(4, 3)).is_closed

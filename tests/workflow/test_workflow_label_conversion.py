@@ -292,6 +292,37 @@ def test_what_has_to_be_said_is_asked_for(tmp_path: Path, project: Path, tomogra
         convert_file(tmp_path / "d.mrc", tmp_path / "d.zarr")
 
 
+def test_numbered_tomograms_are_chosen_and_a_project_wants_to_know_the_run(
+    tmp_path: Path, project: Path, tomogram: Path
+) -> None:
+    row = np.zeros(35)
+    lines = []
+    for number in (3, 8):
+        row[19], row[9], row[23:26] = number, 0.5, (1, 2, 3)
+        lines.append(" ".join(f"{v:g}" for v in row))
+    (tmp_path / "a.tbl").write_text("\n".join(lines))
+    said = convert_file(tmp_path / "a.tbl", tmp_path / "a.csv", tomogram=tomogram, name="vlp", run="tomogram-8")
+    assert "1 picks of vlp" in said
+    said = convert_file(tmp_path / "a.tbl", tmp_path / "a.cbox", tomogram=tomogram, name="vlp", run="tomogram-8")
+    assert "that scores are cross-correlation dropped" in said
+    with pytest.raises(ParameterError, match="give --run"):
+        convert_file(tmp_path / "a.tbl", project, tomogram=tomogram, name="vlp")
+    (tmp_path / "b.tbl").write_text(lines[0])
+    convert_file(tmp_path / "b.tbl", project, tomogram=tomogram, name="vlp", run="TS_1")
+    assert len(load_labels(ProjectLayout(project), "TS_1", "dynamo", "1", None, 10.0).picks[0]) == 1
+
+
+def test_positions_that_are_none_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+        "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 nan\n1 0 0\n0 1 0\n3 0 1 2\n"
+    )
+    grid = Grid(shape_zyx=(4, 4, 4), voxel_size_angstrom=10.0)
+    write_volume_zarr(tmp_path / "t.zarr", np.zeros(grid.shape_zyx, dtype=np.float32), grid)
+    with pytest.raises((GeometryError, FormatError), match=r"NaN or infinity in 1 of 3|cannot be read"):
+        convert_file(tmp_path / "a.ply", tmp_path / "a.glb", tomogram=tmp_path / "t.zarr", name="m")
+
+
 def test_authors_are_chosen(tmp_path: Path, project: Path, tomogram: Path) -> None:
     for user in ("me", "you"):
         write_picks(project, "TS_1", some_picks(), user=user, session="1", voxel_size_angstrom=10.0)

@@ -46,6 +46,12 @@ class NamedMesh:
     normals: NDArray[np.float64]
     inferred: NDArray[np.bool_] | None = None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether every edge belongs to two faces, so that there is no border."""
+        edges = np.sort(self.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        return bool(len(edges)) and bool(np.all(np.unique(edges, axis=0, return_counts=True)[1] == 2))
+
 
 def write_meshes(path: str | os.PathLike[str], meshes: Sequence[NamedMesh]) -> Path:
     """Write meshes; the ending says as what.

@@ -8,9 +8,10 @@ from typing import TypeVar
 import numpy as np
 
 from tomoset.errors import GeometryError, ParameterError
-from tomoset.formats.copick import list_tomograms, read_config
+from tomoset.formats.copick import list_runs, list_tomograms, read_config
 from tomoset.model import FilamentTrace, Labels, MembraneSurface, PickableObject, Picks
 from tomoset.workflow.label_exchange import (
+    UNKNOWN_RUN,
     Frame,
     LabelRequest,
     check_frame,
@@ -109,6 +110,7 @@ def _into_project(target: Path, frames: Sequence[Frame]) -> list[str]:
     layout = ProjectLayout(config.root)
     said: list[str] = []
     for frame in frames:
+        _check_run(layout, frame.labels.run)
         _check_tomogram(layout, frame.labels)
     for frame in frames:
         save_labels(layout, _numbered_anew(layout, frame.labels, said), add=True)
@@ -117,6 +119,15 @@ def _into_project(target: Path, frames: Sequence[Frame]) -> list[str]:
         said.append(f"{', '.join(unknown)} not among the objects of copick_config.json: add them there")
     who = dict.fromkeys(f"{frame.labels.user} (session {frame.labels.session})" for frame in frames)
     return [f"by {', '.join(who)}", *said]
+
+
+def _check_run(layout: ProjectLayout, run: str) -> None:
+    """Refuse the run that stands for an unknown one, unless the project has a run of this name."""
+    if run.partition("-")[0] == UNKNOWN_RUN and not layout.experiment(run).is_dir():
+        raise ParameterError(
+            f"{layout.root.name}: expected the run that the labels belong to, found none in their file; give --run "
+            f"({', '.join(list_runs(layout.root)[:8]) or 'the project has none yet'})"
+        )
 
 
 def _check_tomogram(layout: ProjectLayout, labels: Labels) -> None:

@@ -21,6 +21,7 @@ from tomoset.model import Labels, PickableObject
 
 __all__ = [
     "ENDINGS",
+    "UNKNOWN_RUN",
     "Frame",
     "LabelRequest",
     "check_frame",
@@ -64,6 +65,9 @@ _BY_SUFFIX = {
     **dict.fromkeys(MRC_SUFFIXES, "mrc"),
     **dict.fromkeys(MESH_SUFFIXES, "mesh"),
 }
+UNKNOWN_RUN = "tomogram"
+"""Run of labels whose file does not say it; with ``-`` and a number where tomograms are numbered."""
+
 _VOXEL_TOLERANCE = 1e-3
 # Truth holds particles whose centre lies beyond the volume; labels of another tomogram lie outside in large numbers.
 _MOST_OUTSIDE = 0.1
@@ -190,11 +194,20 @@ def check_frame(frame: Frame, grid: Grid | None, source: str) -> tuple[str, ...]
     Raises
     ------
     GeometryError
-        If voxel sizes or shapes differ, or a tenth or more of the positions lie outside.
+        If a position is not finite, voxel sizes or shapes differ, or a tenth or more of the positions lie outside.
     """
+    labels = frame.labels
+    points = [p.positions_angstrom_xyz for p in labels.picks] + [f.points_angstrom_xyz for f in labels.filaments]
+    points += [m.vertices_angstrom_xyz for m in labels.membranes]
+    together = np.concatenate([np.zeros((0, 3)), *points])
+    lost = int(np.count_nonzero(~np.all(np.isfinite(together), axis=1)))
+    if lost:
+        raise GeometryError(
+            f"{source}: expected finite positions, found NaN or infinity in {lost} of {len(together)}; leave those out"
+        )
     if grid is None:
         return ()
-    voxel, labels = grid.voxel_size_angstrom, frame.labels
+    voxel = grid.voxel_size_angstrom
     if abs(labels.voxel_size_angstrom - voxel) > _VOXEL_TOLERANCE * voxel:
         raise GeometryError(
             f"{source}: expected labels of a tomogram of {voxel:g} Å, found those of one of "
@@ -206,9 +219,6 @@ def check_frame(frame: Frame, grid: Grid | None, source: str) -> tuple[str, ...]
                 f"{source}: expected a mask of the tomogram's {grid.shape_zyx} voxels (z, y, x), found "
                 f"{tuple(each.mask_zyx.shape)}; give the tomogram it was made on"
             )
-    points = [p.positions_angstrom_xyz for p in labels.picks] + [f.points_angstrom_xyz for f in labels.filaments]
-    points += [m.vertices_angstrom_xyz for m in labels.membranes]
-    together = np.concatenate([np.zeros((0, 3)), *points])
     outside = int(np.count_nonzero(~grid.contains(together)))
     if outside and outside >= _MOST_OUTSIDE * len(together):
         low, high = together.min(axis=0), together.max(axis=0)

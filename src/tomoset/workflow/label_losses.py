@@ -122,7 +122,9 @@ def _per_pick(frames: Sequence[Frame]) -> list[str]:
 
 def _evidence(frames: Sequence[Frame]) -> list[str]:
     sets = [picks for frame in frames for picks in frame.labels.picks]
-    return [word for name, word in _EVIDENCE.items() if any(getattr(picks, name) is not None for picks in sets)]
+    words = [word for name, word in _EVIDENCE.items() if any(getattr(picks, name) is not None for picks in sets)]
+    kinds = sorted({picks.score_kind for picks in sets} - {""})
+    return words + [f"that scores are {kind}" for kind in kinds]
 
 
 def _is_more_than_a_curve(frame: Frame) -> bool:

@@ -152,6 +152,7 @@ def load_membranes(
                     vertices_angstrom_xyz=mesh.vertices_angstrom_xyz,
                     faces=mesh.faces,
                     normals=mesh.normals,
+                    closed=mesh.is_closed,
                     inferred=mesh.inferred,
                 )
                 for i, mesh in enumerate(read_meshes(entry.path))

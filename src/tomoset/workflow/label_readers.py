@@ -37,7 +37,7 @@ from tomoset.formats.tom_motl import read_tom_motl
 from tomoset.geometry import Grid
 from tomoset.model import IGNORE, InMemory, Labels, MembraneSurface, Picks, Segmentation
 from tomoset.model.labels import SegmentationKind
-from tomoset.workflow.label_exchange import Frame, LabelRequest
+from tomoset.workflow.label_exchange import UNKNOWN_RUN, Frame, LabelRequest
 from tomoset.workflow.label_files import labeled_voxel_size, load_labels
 from tomoset.workflow.layout import ProjectLayout
 
@@ -62,7 +62,7 @@ def read_foreign_labels(source: Path, kind: str, ask: LabelRequest) -> list[Fram
 
 def _frame(ask: LabelRequest, grid: Grid | None, voxel: float, notes: tuple[str, ...] = (), **parts: object) -> Frame:
     labels = Labels(
-        run=ask.run or "tomogram",
+        run=ask.run or UNKNOWN_RUN,
         user=ask.user or "convert",
         session=ask.session or "1",
         voxel_size_angstrom=voxel,
@@ -178,9 +178,7 @@ def _numbered(
     note = f"the first voxel is taken as {first}"
     if len(found) == 1 and ask.run:
         return _by_run(who, grid, {ask.run: tuple(found.values())}, note)
-    return _by_run(
-        dataclasses.replace(who, run=""), grid, {f"tomogram-{n}": (picks,) for n, picks in found.items()}, note
-    )
+    return _by_run(who, grid, {f"{UNKNOWN_RUN}-{n}": (picks,) for n, picks in found.items()}, note)
 
 
 def _eman2(source: Path, ask: LabelRequest) -> list[Frame]:
@@ -303,6 +301,7 @@ def _meshes(source: Path, ask: LabelRequest) -> list[Frame]:
             vertices_angstrom_xyz=mesh.vertices_angstrom_xyz,
             faces=mesh.faces,
             normals=mesh.normals,
+            closed=mesh.is_closed,
             inferred=mesh.inferred,
         )
         for i, mesh in enumerate(read_meshes(source))
