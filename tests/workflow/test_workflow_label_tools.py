@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tomoset.annotation import TransferParams
-from tomoset.curation import content_hash
+from tomoset.curation import LabelEvent, content_hash
 from tomoset.errors import GeometryError, InputMissingError, ParameterError
 from tomoset.formats.copick import picks_path, write_config
 from tomoset.geometry import Grid, TiltGeometry, random_rotations
@@ -19,6 +19,7 @@ from tomoset.workflow.label_files import load_labels, save_labels
 from tomoset.workflow.label_moving import move_labels
 from tomoset.workflow.label_origin import current_frame, frame_key, labels_of, load_origin, parse_author, save_origin
 from tomoset.workflow.label_quality import label_findings, shortened
+from tomoset.workflow.label_reviewing import gold_labels, open_review, review_log
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.quality import check_project
 from tomoset.workflow.recipe import read_recipe, recipe_text
@@ -254,3 +255,34 @@ def test_evidence_is_kept_with_a_picture(project):
     save(layout, "flat", spread(5))
     with pytest.raises(InputMissingError, match="need poses"):
         make_evidence(layout, recipe, "flat/1")
+
+
+def test_labels_written_anew_without_their_tomogram_are_of_the_one_that_is_there(project):
+    layout, _ = project
+    save(layout, "ada", spread(20), frame=current_frame(layout, "TS1", 20.0))
+    assert load_origin(layout, "TS1", "ada", "1") is not None
+    save(layout, "ada", spread(19))
+    assert load_origin(layout, "TS1", "ada", "1") is None
+    assert labels_of(layout, "TS1", "ada", "1")[1].grid.voxel_size_angstrom == 20.0
+
+
+def test_what_people_say_of_labels_is_applied_and_gold_is_found(project):
+    layout, _ = project
+    save(layout, "tool", spread(5), scores=np.arange(5.0))
+    assert gold_labels(layout) == ()
+    review = open_review(layout, "TS1", "tool", "1")
+    assert review.states == {}
+    assert len(review.reviewed().labels.of("proteasome")) == 5
+    about = {"run": "TS1", "actor": "ada", "role": "expert", "tomogram_hash": review.tomogram_hash}
+    log = review_log(layout)
+    log.record(LabelEvent(item=review.item("proteasome", 0), action="reject", reason="gold", **about))
+    log.record(LabelEvent(item=review.item("proteasome", 1), action="accept", **about))
+    log.record(LabelEvent(item=review.item("proteasome", 1), action="lock", **about))
+    again = open_review(layout, "TS1", "tool", "1")
+    assert again.states[again.item("proteasome", 0)].word == "rejected"
+    assert again.reviewed().labels.of("proteasome").scores.tolist() == [2, 3, 4, 1]
+    assert [state.item.index for state in gold_labels(layout, "TS1")] == [1]
+    with pytest.raises(InputMissingError, match="no number 7"):
+        review.item("proteasome", 7)
+    with pytest.raises(InputMissingError, match="eve/1"):
+        open_review(layout, "TS1", "eve", "1")

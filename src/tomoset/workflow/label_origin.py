@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tomoset.annotation import TomogramFrame
+from tomoset.curation import content_hash
 from tomoset.errors import ParameterError
 from tomoset.formats.atomic import write_json_atomic
 from tomoset.formats.copick import list_picks
@@ -26,6 +27,7 @@ __all__ = [
     "labels_of",
     "load_origin",
     "parse_author",
+    "picks_contents",
     "save_origin",
 ]
 
@@ -77,13 +79,22 @@ def frame_key(frame: TomogramFrame) -> str:
 
 
 def save_origin(layout: ProjectLayout, labels: Labels, frame: TomogramFrame) -> Path:
-    """Keep with labels the geometry of the tomogram that they were made in."""
+    """Keep with labels, which are saved already, the geometry of the tomogram that they were made in."""
     path = sidecar_path(layout.root, labels.run, _FOLDER, labels.user, labels.session, "tomogram")
-    return write_json_atomic(path, {"key": frame_key(frame), **_document(frame)})
+    contents = picks_contents(layout, labels.run, labels.user, labels.session)
+    return write_json_atomic(path, {"key": frame_key(frame), "picks": contents, **_document(frame)})
+
+
+def picks_contents(layout: ProjectLayout, run: str, user: str, session: str) -> dict[str, str]:
+    """Class -> :func:`tomoset.curation.content_hash` of its picks file, of one author and round."""
+    entries = [e for e in list_picks(layout.root, run) if (e.user, e.session) == (user, session)]
+    return {entry.object_name: content_hash(entry.path.read_bytes()) for entry in entries}
 
 
 def load_origin(layout: ProjectLayout, run: str, user: str, session: str) -> TomogramFrame | None:
     """The tomogram that labels were made in, as it was then; None where nobody kept it.
+
+    What was kept counts no longer when all picks of that author have been written anew without it.
 
     Raises
     ------
@@ -94,7 +105,11 @@ def load_origin(layout: ProjectLayout, run: str, user: str, session: str) -> Tom
     if not path.is_file():
         return None
     document = read_json(path)
+    now = picks_contents(layout, run, user, session)
     with understood(path):
+        then: dict[str, str] = document["picks"]
+        if then and not any(now.get(name) == content for name, content in then.items()):
+            return None
         z, y, x = document["shape_zyx"]
         return TomogramFrame(
             run=document["run"],
