@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tomoset.annotation import PredictionParams, truth_labels
-from tomoset.annotation.networks import save_model
+from tomoset.annotation.networks import normal_volume, radial_amplitude, save_model
 from tomoset.errors import FormatError, InputMissingError, ParameterError, PixelSizeError
 from tomoset.formats.copick import list_picks, list_segmentations
+from tomoset.formats.mrc import write_volume
 from tomoset.geometry import TiltGeometry, random_rotations
 from tomoset.model import (
     CtfEstimate,
@@ -32,6 +33,7 @@ from tomoset.workflow.project import create_simulated_project, open_project
 from tomoset.workflow.series_files import save_images, save_series
 from tomoset.workflow.tomogram_files import load_tomogram, save_tomogram
 from tomoset.workflow.training import TrainingChoice, label_source, train_on_projects
+from tomoset.workflow.training_target import target_domain
 from tomoset.workflow.training_views import labeled_views, misaligned
 from tomoset.workflow.truth_files import save_truth
 
@@ -225,3 +227,22 @@ def test_a_project_of_other_voxels_or_classes(layout: ProjectLayout) -> None:
     path.write_bytes(save_model(coarse))
     with pytest.raises(PixelSizeError, match="20 Å"):
         predict_project(path, layout.root, params, resources=Resources(), progress=Silent())
+
+
+def test_the_target_gives_its_spectrum_and_noise(layout: ProjectLayout, tmp_path: Path) -> None:
+    tomogram = load_tomogram(layout, "TS001", 12.0)
+    volume = normal_volume(tomogram.volume_zyx, contrast="dark", run="TS001")
+    empty = tmp_path / "empty.mrc"
+    write_volume(empty, tomogram.volume_zyx, 12.0)
+    target = target_domain(layout.root, (empty,), 12.0)
+    assert target.spectrum is not None
+    np.testing.assert_allclose(target.spectrum, radial_amplitude(volume))
+    np.testing.assert_array_equal(target.noise[0].read(()), tomogram.volume_zyx.read(()))
+    path = _train(layout, dataclasses.replace(SMALL, like=layout.root, noise=(empty,), steps=1))
+    assert read_model(path).recipe.steps == 1
+    with pytest.raises(PixelSizeError, match="--like"):
+        target_domain(layout.root, (), 20.0)
+    with pytest.raises(PixelSizeError, match="--noise"):
+        target_domain(None, (empty,), 20.0)
+    with pytest.raises(InputMissingError, match="--noise"):
+        target_domain(None, (tmp_path / "none.mrc",), 12.0)

@@ -20,6 +20,8 @@ def train(
     labels: str = typer.Option("truth", help="Whose labels: truth (simulated projects), or USER/SESSION."),
     target: list[str] = typer.Option([], help="A class to learn (repeat for more); all by default."),
     errors: str = typer.Option("0,3,8,13", help="Errors of the alignment to train over, Å rms, by commas."),
+    like: Path | None = typer.Option(None, help="Project whose tomograms' amplitude spectrum to train with."),
+    noise: list[Path] = typer.Option([], help="MRC of empty ice, added in training (repeat for more)."),
     steps: int = typer.Option(1500, min=1, help="Steps of training."),
     width: int = typer.Option(24, help="Channels of the network, a multiple of 8."),
     crop: int = typer.Option(64, help="Edge of the training crops, voxels, a multiple of 8."),
@@ -52,6 +54,8 @@ def train(
         crop=crop,
         seed=seed,
         minutes=minutes,
+        like=like,
+        noise=tuple(noise),
     )
     place = out or projects[0] / f"{model}.model"
     resources = Resources(device=_device(device), workers=workers or os.cpu_count() or 1)

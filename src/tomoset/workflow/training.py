@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tomoset.annotation import DetectorParams, NetworkModel, SegmenterParams, train_detector, train_segmenter
-from tomoset.annotation.networks import Checkpoints, Course, save_model
+from tomoset.annotation.networks import Checkpoints, Course, TargetDomain, save_model
 from tomoset.errors import InputMissingError, ParameterError
 from tomoset.formats.atomic import atomic_path
 from tomoset.model import PickableObject, Progress, Resources
@@ -19,6 +19,7 @@ from tomoset.workflow.plan import planned_runs
 from tomoset.workflow.project import open_project
 from tomoset.workflow.recipe import Recipe
 from tomoset.workflow.scratch import scratch_allocator
+from tomoset.workflow.training_target import target_domain
 from tomoset.workflow.training_views import Labeled, LabelSource, labeled_views
 
 __all__ = ["ModelKind", "TrainingChoice", "label_source", "train_on_projects"]
@@ -49,6 +50,10 @@ class TrainingChoice:
     seed : int
     minutes : float or None
         Processor time after which the training is left for another call to go on with.
+    like : Path or None
+        Project of the tomograms that shall be labeled: those trained on get their amplitude spectrum.
+    noise : tuple of Path
+        MRC volumes of empty ice from those, which are added to what is trained on.
     """
 
     kind: ModelKind = "detector"
@@ -60,6 +65,8 @@ class TrainingChoice:
     crop: int = 64
     seed: int = 1
     minutes: float | None = None
+    like: Path | None = None
+    noise: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse errors that are none.
@@ -134,7 +141,9 @@ def train_on_projects(
                 every=_KEEP_EVERY,
             ),
         )
-        model = _trained(labeled, classes, _params(choice, projects[0][1]), choice.seed, course)
+        params = _params(choice, projects[0][1])
+        target = target_domain(choice.like, choice.noise, params.voxel_size_angstrom)
+        model = _trained(labeled, classes, params, choice.seed, course, target)
     if model.recipe.steps == choice.steps:
         _write(out, save_model(model))
         state.unlink(missing_ok=True)
@@ -157,6 +166,7 @@ def _trained(
     params: DetectorParams | SegmenterParams,
     seed: int,
     course: Course,
+    target: TargetDomain,
 ) -> NetworkModel:
     """The training that the parameters are of."""
     if isinstance(params, DetectorParams):
@@ -169,6 +179,7 @@ def _trained(
         progress=course.progress,
         should_stop=course.should_stop,
         checkpoints=course.checkpoints,
+        target=target,
     )
 
 
