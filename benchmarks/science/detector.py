@@ -15,7 +15,7 @@ import pickle
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +188,7 @@ def main() -> None:
     parser.add_argument("--case", default="seven_proteins", choices=sorted(F1_BARS))
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--lateral", type=int, default=640, help="voxels of the middle of the field, along x and y")
+    parser.add_argument("--test-lateral", type=int, help="the same of the test fields, where it is another")
     parser.add_argument("--flips", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e6, help="processor time of this call's training")
     parser.add_argument("--how", nargs="*", default=["0.0", "own", "5.0", "10.0"], help="alignments tested")
@@ -208,7 +209,8 @@ def main() -> None:
         for aligned_only in (False, True)[: 1 + args.compare]:
             model = trained(setting, args.train, args.steps, args.minutes, aligned_only=aligned_only)
             if model is not None:
-                figures(setting, model, seeds, args, "trained on aligned only, " if aligned_only else "")
+                tested = replace(setting, lateral=args.test_lateral or args.lateral)
+                figures(tested, model, seeds, args, "trained on aligned only, " if aligned_only else "")
 
 
 def figures(setting: Setting, model: NetworkModel, seeds: list[int], args: argparse.Namespace, prefix: str) -> None:
