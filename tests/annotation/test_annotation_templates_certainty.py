@@ -26,7 +26,7 @@ def draws(rng, n_true, n_false, least=0.5):
         value = 1.0 + abs(rng.normal(0, 0.06)) if side else 1.0 - rng.exponential(0.09)
         if value > least:
             true.append(value)
-    false = least + rng.exponential(0.10, n_false)
+    false = least + rng.exponential(0.12, n_false)
     return np.concatenate([true, false]), np.arange(n_true + n_false) < n_true
 
 

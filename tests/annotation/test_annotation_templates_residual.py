@@ -5,7 +5,7 @@ import pytest
 
 from tomoset.annotation.competition import Hits
 from tomoset.annotation.decoys import filament_decoy, membrane_decoy
-from tomoset.annotation.exclusion import Claims, choose_exclusively
+from tomoset.annotation.exclusion import Claims, choose_exclusively, in_company
 from tomoset.annotation.preparation import Prepared
 from tomoset.annotation.refine import Refiner, patch_around
 from tomoset.annotation.residual import add_template, nearest_voxel, resettle, rewhitened, subtract
@@ -132,3 +132,18 @@ def test_decoys_have_the_matter_of_what_they_stand_for():
     assert patch.strengths_volt_angstrom3.sum() == pytest.approx(area * 2 * (23.2 + 17.7), rel=0.05)
     with pytest.raises(ParameterError, match="repeat"):
         filament_decoy(PickableObject(name="bsa", label=3, radius_angstrom=40.0), built_in_structure("bsa"))
+
+
+def test_pieces_without_company_are_something_else():
+    """Three flat pieces side by side and one alone; three long ones in a row and one beside them."""
+    patch = membrane_decoy(PickableObject(name="liposome", label=2, radius_angstrom=25.0, is_particle=False)).structure
+    flat = [[0.0, 0, 0], [60, 0, 0], [30, 50, 5], [30, 20, 90]]
+    assert in_company(hits(flat, [np.eye(3)] * 4), patch, 2).tolist() == [True, True, True, False]
+    piece = filament_decoy(
+        PickableObject(name="tmv", label=1, radius_angstrom=90.0), built_in_structure("tmv")
+    ).structure
+    row = [[0.0, 0, 0], [5, 0, 100], [0, 0, 200], [150, 0, 100]]
+    assert in_company(hits(row, [np.eye(3)] * 4), piece, 1).tolist() == [True, True, True, False]
+    turned = np.array([np.eye(3), np.eye(3)[[2, 0, 1]]])
+    assert not in_company(hits([[0.0, 0, 0], [60, 0, 0]], turned), patch, 1).any()
+    assert len(in_company(hits(np.zeros((0, 3)), np.zeros((0, 3, 3))), patch, 1)) == 0

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 # probability that falls off exponentially, as they do in simulated mixtures.
 _FALL_OF_TRUE = 0.06
 _FALLS_OF_TRUE = (0.02, 0.12)
-_FALL_OF_FALSE = 0.10
+_FALL_OF_FALSE = 0.12
 _LEAST_WIDTH = 0.02
 _USUAL_WIDTH = 0.06
 _KERNEL = 0.03

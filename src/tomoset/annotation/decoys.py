@@ -5,6 +5,8 @@ resembles them most. A piece of filament and a patch of bilayer that compete on 
 subtracted with everything else that was recognised, leave nothing there to be misnamed.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,7 +64,9 @@ def filament_decoy(item: PickableObject, structure: Structure) -> Template:
     radius = np.tile(across, copies)
     strength = np.tile(structure.strengths_volt_angstrom3, copies)
     both = np.concatenate([z, -z]), np.concatenate([radius, radius]), np.concatenate([strength, strength]) / 2
-    return _solid_of_revolution(item, *both, structure.mass_kda * copies, float(structure.spreads_angstrom.mean()))
+    spread = float(structure.spreads_angstrom.mean())
+    piece = _solid_of_revolution(item, *both, structure.mass_kda * copies, spread)
+    return replace(piece, structure=replace(piece.structure, repeat_angstrom=copies * repeat))
 
 
 def membrane_decoy(item: PickableObject) -> Template:

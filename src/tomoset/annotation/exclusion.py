@@ -16,7 +16,9 @@ Floats = NDArray[np.float64]
 
 # Centres of pieces of one filament or membrane are at least this share of a piece's radius apart.
 _OVERLAP = 0.5
-_COMPANY_RADII = 3.0
+# Cosines of the angles between a piece's axis and the way to the next, and between their axes.
+_COMPANY_RADII = 1.5
+_BESIDE, _ALONG, _ALIKE = 0.5, 0.85, 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,19 +109,37 @@ def choose_exclusively(
 
 
 def in_company(hits: Hits, structure: Structure, least: int) -> NDArray[np.bool_]:
-    """Which pieces of an extended body have at least so many others within one and a half of their diameters.
+    """Which pieces of an extended body go on in so many others.
 
-    A filament or a membrane goes on; what resembles one piece of it and stands alone is something else.
+    Parameters
+    ----------
+    hits : Hits
+        Of a flat or a long piece, its axis along z.
+    structure : Structure
+        Of the piece: pieces that repeat go on along their axis, flat ones beside it.
+    least : int
+
+    Returns
+    -------
+    (n,) array of bool
+        Where at least so many others lie within one and a half radii, in the body's direction, their axes less than
+        45° apart. What resembles one piece of a filament or a membrane and stands alone is something else.
     """
     from scipy.spatial import KDTree
 
+    company = np.zeros(len(hits), dtype=np.intp)
     if not len(hits):
-        return np.zeros(0, dtype=bool)
-    tree = KDTree(hits.positions_angstrom_xyz)
-    near = tree.query_ball_point(
-        hits.positions_angstrom_xyz, _COMPANY_RADII * structure.radius_angstrom, return_length=True
-    )
-    return np.asarray(near - 1 >= least)
+        return company >= least
+    axis = hits.rotations[:, :, 2]
+    reach = _COMPANY_RADII * structure.radius_angstrom
+    pairs = KDTree(hits.positions_angstrom_xyz).query_pairs(reach, output_type="ndarray").reshape(-1, 2)
+    for one, other in (pairs.T, pairs[:, ::-1].T):
+        offset = hits.positions_angstrom_xyz[other] - hits.positions_angstrom_xyz[one]
+        lean = np.abs(np.sum(offset * axis[one], axis=1)) / np.maximum(np.linalg.norm(offset, axis=1), 1e-6)
+        goes_on = lean > _ALONG if structure.repeat_angstrom else lean < _BESIDE
+        alike = np.abs(np.sum(axis[one] * axis[other], axis=1)) > _ALIKE
+        np.add.at(company, one[goes_on & alike], 1)
+    return company >= least
 
 
 def _compact_radius_angstrom(structure: Structure) -> float:

@@ -242,14 +242,23 @@ def _choose(state: _State, found: Sequence[Found], hits: Sequence[Hits], params:
         score = log_likelihood_ratio(refined.z, refined.norm, params.amplitude * amplitude)
         share = max(_DECOY_AMPLITUDE, params.least_amplitude) if each.template.decoy else params.least_amplitude
         good = refined.z >= np.maximum(noise_level(each, params), share * amplitude * refined.norm)
-        if each.template.decoy:
-            good[good] = in_company(refined.select(good), each.template.structure, _DECOY_COMPANY)
         claims.append(Claims(each.template.structure, refined.select(good), score[good], each.template.decoy))
     taken = [(each.found.template.structure, each.chosen) for each in state.classes]
     chosen = choose_exclusively(claims, params.exclusion_fraction, taken)
+    if any(claim.may_overlap for claim in claims):
+        claims = [_without_loners(claim, which) for claim, which in zip(claims, chosen, strict=True)]
+        chosen = choose_exclusively(claims, params.exclusion_fraction, taken)
     for each, refined, claim, which in zip(found, hits, claims, chosen, strict=True):
         picked = claim.hits.select(which)
         state.classes.append(Chosen(each, refined, noise_level(each, params), picked, np.zeros(len(picked))))
+
+
+def _without_loners(claim: Claims, chosen: NDArray[np.intp]) -> Claims:
+    """Leave out of a class of pieces all that did not win a place in company of their own."""
+    if not claim.may_overlap:
+        return claim
+    kept = chosen[in_company(claim.hits.select(chosen), claim.structure, _DECOY_COMPANY)]
+    return Claims(claim.structure, claim.hits.select(kept), claim.scores[kept], claim.may_overlap)
 
 
 def _settle(state: _State) -> None:
