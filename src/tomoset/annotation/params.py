@@ -48,8 +48,9 @@ class TemplateParams:
         ratio of small integers) and detail finer than two of these voxels is not used. The first zero of the contrast
         transfer function ends what counts: 13.3 Å keeps 90 % of the information at 3.5 µm.
     search_voxel_size_angstrom : float or None
-        Voxels of the exhaustive search, Å, at least as large. None: 20 Å when all classes weigh 250 kDa or more,
-        which then stand out on their coarse detail alone; else ``voxel_size_angstrom``.
+        Voxels of the exhaustive search of the heaviest classes, Å, at least as large. None: 20 Å for classes of
+        250 kDa and more, which stand out on their coarse detail alone; lighter ones are searched in what these leave,
+        always on ``voxel_size_angstrom``.
     angular_step_deg : float or None
         Spacing of the rotations searched, degrees. None: chosen for each class so that half a step moves the
         particle's rim by ``rim_displacement`` of the finest detail, between 12° and 30°.
@@ -59,14 +60,15 @@ class TemplateParams:
         Share of the tomogram's own signal amplitude (measured on its surest hits) that the likelihood ratio assumes
         of a particle; below 1 because real particles never match a template perfectly.
     least_amplitude : float
-        A hit with less than this share of the measured amplitude is a piece of something else and is not kept.
+        A hit with less than this share of the measured amplitude is a piece of something else: it takes no place.
     expected_false_positives : float
-        Picks of noise expected per class and tomogram, which sets the score threshold from the distribution of
-        contrast-inverted matches (a particle with inverted contrast does not exist: they are pure chance).
+        Picks of noise expected per class and tomogram; sets the least correlation of a hit.
     score_threshold : float or None
-        Threshold of the log-likelihood ratio given by hand for all classes; None derives it as above.
+        Threshold of the log-likelihood ratio given by hand for all classes. None keeps what is likelier true than
+        false, by a mixture of true and false matches that is fitted to the amplitudes of each class.
     exclusion_fraction : float
-        Two picks are never closer than this share of the sum of their radii.
+        A particle's centre keeps this share of its compact radius (of a ball of its mass) away from the matter of
+        every other, and of the sum of both radii from its centre.
     alignment_envelope_angstrom : float or None
         Error of the tilt images' shifts, Å rms per axis; it fades the template's fine detail as it faded the
         tomogram's. None: measured on the surest hits (all that blurs them counts), after a search with 5 Å.
