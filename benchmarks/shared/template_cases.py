@@ -28,12 +28,12 @@ def _wedge(k_xyz: NDArray[np.float64], voxel: float) -> NDArray[np.float64]:
 
 
 def low_pass_weight(shape: tuple[int, int, int], voxel: float, resolution: float) -> Floats32:
-    """All of the measured wedge to a resolution, equally."""
+    """All of the measured wedge equally, and nothing beyond a resolution."""
     k_xyz = box_frequencies(_BOX, voxel)
     k = np.linalg.norm(k_xyz, axis=-1)
     soft = _wedge(k_xyz, voxel)
-    weight = np.where((soft > 0.1) & (k > 0), soft / (1 + np.exp((k - 1 / resolution) * 4 * _BOX * voxel)), 0)
-    return full_grid((weight * (k < 1.1 / resolution)).astype(np.float32), shape)
+    edge = np.clip((1 / resolution - k) * _BOX * voxel, 0, 1)  # falls over one frequency of the box
+    return full_grid(np.where((soft > 0.1) & (k > 0), soft * edge, 0).astype(np.float32), shape)
 
 
 def whitened_weight(shape: tuple[int, int, int], voxel: float) -> Floats32:

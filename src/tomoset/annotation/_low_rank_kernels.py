@@ -77,15 +77,23 @@ def template_product(
     wide = (nx2 + LANES - 1) // LANES * LANES
     even, odd = np.zeros((n // 2 + 1, wide), np.float32), np.zeros((n // 2 + 1, wide), np.float32)
     p, q = np.empty(wide, np.float32), np.empty(wide, np.float32)
+    used = np.zeros(ny, np.bool_)
+    for iy in range(ny):
+        used[iy] = support[:, iy, 1].max() > 0
     for z in range(n):
         _fold(lines[z], nx2, even, odd)
         for k in range(ny // 2 + 1):
+            if not (used[k] or used[(ny - k) % ny]):
+                continue
             cosine_and_sine_sums(even, odd, turns_y[0], turns_y[1], k, 0, nx2, p, q)
             mirrored = (ny - k) % ny
             _minus_i(p, q, np.float32(1), middle[z, k])
             if mirrored != k:
                 _minus_i(p, q, np.float32(-1), middle[z, mirrored])
     for iy in range(ny):
+        if not used[iy]:
+            out[:, iy] = 0
+            continue
         _fold(middle[:, iy], nx2, even, odd)
         for k in range(nz // 2 + 1):
             low, high = 2 * support[k, iy, 0], 2 * support[k, iy, 1]

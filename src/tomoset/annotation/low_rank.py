@@ -21,10 +21,13 @@ __all__ = ["LowRank", "box_edge", "low_rank", "weighted_templates"]
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
-_BANK = 1200
+_BANK = 500
+_LARGE_BANK = 1200
+_MOST_OF_BANK = 0.25  # a basis nearly as large as its bank holds the bank and not the others
 _CHUNK = 256
 _BOXES = 16
 _BEYOND_REACH = 0.01
+_BEYOND_BOX = 3e-4
 _TAPER_STEPS = 3
 _FRINGE_ANGSTROM = 80.0
 _MAP_SHARE = 1 / 3  # of a template spectrum's length that the molecule's map takes
@@ -37,7 +40,7 @@ class LowRank:
     Parameters
     ----------
     boxes : (k, n, n, n) array of float32
-        The functions in real space before weighting, centre at index 0; weighted, they are orthonormal.
+        The functions in real space before weighting, centre at index 0; weighted, they are about orthonormal.
     coefficients : (r, k) array of float32
         Of every rotation, such that its scores have unit variance where there is only white noise.
     norms : (r,) array of float64
@@ -135,22 +138,25 @@ def low_rank(
 
     Notes
     -----
-    The functions are the leading eigenvectors of the correlations between at most 1200 rotated, weighted, normalised
-    templates. They are combinations of the templates *before* weighting, so that the volume's own weights can be
-    applied to them on its own grid.
+    The functions are the leading eigenvectors of the correlations between 500 or, where the rank is high, 1200 rotated,
+    weighted, normalised templates. They are combinations of the templates *before* weighting, so that the volume's own
+    weights can be applied to them on its own grid.
     """
     points = _points(weight_zyx, voxel_size_angstrom)
-    chosen = np.arange(len(rotations))
-    if len(rotations) > _BANK:
-        chosen = np.sort(stream(0, "bank of rotations").choice(len(rotations), _BANK, replace=False))
-    bank = _read(template, rotations[chosen], points.k_xyz)
-    values, vectors, norms = _principal(bank, points, left_out)
+    for size in (_BANK, _LARGE_BANK):
+        chosen = np.arange(len(rotations))
+        if len(rotations) > size:
+            chosen = np.sort(stream(0, "bank of rotations").choice(len(rotations), size, replace=False))
+        bank = _read(template, rotations[chosen], points.k_xyz)
+        values, vectors, norms = _principal(bank, points, left_out)
+        if len(values) < _MOST_OF_BANK * size or len(chosen) == len(rotations):
+            break
     mixing = (vectors / np.sqrt(values) / norms[:, None]).T.astype(np.float32)
     spectra = mixing @ bank.view(np.float32)  # real mixing of real and imaginary parts
     functions: NDArray[np.complex64] = np.ascontiguousarray(spectra).view(np.complex64)
     weighted = np.ascontiguousarray(functions[:, points.weighted] * points.weight).view(np.float32)
     coefficients, all_norms = _coefficients(template, rotations, points, weighted)
-    boxes = _real_boxes((functions * points.taper).astype(np.complex64), points.inside, points.n)
+    boxes = _cropped(_real_boxes((functions * points.taper).astype(np.complex64), points.inside, points.n))
     products = _products(boxes, finer_weight_zyx)
     spread = np.sqrt(np.einsum("rk,rk->r", coefficients @ products, coefficients))
     kept = np.linalg.norm(coefficients, axis=1)
@@ -162,6 +168,18 @@ def low_rank(
         np.clip(1 - kept**2, 0.0, 1.0),
         _reach(functions, values, points, weight_zyx),
     )
+
+
+def _cropped(boxes: Floats32) -> Floats32:
+    """Smaller boxes that hold nearly all of the functions: without weights they do not reach as far as with them."""
+    n = boxes.shape[1]
+    energy = np.einsum("kzyx,kzyx->zyx", boxes, boxes)
+    around = np.fft.fftfreq(n, 1 / n).astype(np.intp)
+    for size in range(8, n, 2):
+        kept = np.flatnonzero((around >= -size // 2) & (around < size // 2))
+        if energy[np.ix_(kept, kept, kept)].sum() >= (1 - _BEYOND_BOX) * energy.sum():
+            return np.ascontiguousarray(boxes[:, kept][:, :, kept][:, :, :, kept])
+    return boxes
 
 
 def _reach(
@@ -185,18 +203,18 @@ def _products(boxes: Floats32, weight: Floats32) -> Floats:
     """Inner products (k, k) of weighted functions on a grid of frequencies twice as fine as that of their box."""
     from scipy import fft
 
-    n = boxes.shape[1]
+    n, edge = boxes.shape[1], weight.shape[0]
     inside = weight != 0
-    column = np.broadcast_to(np.arange(n + 1), weight.shape)[inside]
-    scale = weight[inside] * np.where((column == 0) | (column == n), 1, np.sqrt(2)).astype(np.float32)
+    column = np.broadcast_to(np.arange(edge // 2 + 1), weight.shape)[inside]
+    scale = weight[inside] * np.where((column == 0) | (column == edge // 2), 1, np.sqrt(2)).astype(np.float32)
     weighted = np.empty((len(boxes), 2 * int(inside.sum())), dtype=np.float32)
     half = n // 2
-    padded = np.zeros((2 * n, 2 * n, 2 * n), dtype=np.float32)
-    middle = slice(half, half + n)
+    padded = np.zeros((edge, edge, edge), dtype=np.float32)
+    middle = slice(0, n)
     for row, box in zip(weighted, boxes, strict=True):
         padded[middle, middle, middle] = np.roll(box, (half, half, half), axis=(0, 1, 2))
         row[:] = (fft.rfftn(padded)[inside] * scale).view(np.float32)  # a shift changes no inner product
-    return (weighted @ weighted.T).astype(np.float64) / (2 * n) ** 3
+    return (weighted @ weighted.T).astype(np.float64) / edge**3
 
 
 def _read(template: TemplateSpectrum, rotations: Floats, k_xyz: Floats32) -> NDArray[np.complex64]:

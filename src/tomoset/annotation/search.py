@@ -125,20 +125,19 @@ def search_rotations(
         first = cover if engine == "coarse-to-fine" else None
         found = search_low_rank(volume, weight_zyx, basis, first, workers=workers, memory_gib=memory, step=report)
     np.negative(found.worst, out=found.worst)
-    for scores, which, sign in ((found.best, found.which, 1), (found.worst, found.which_worst, -1)):
-        peaks = tuple(_peaks(scores, _PUBLISHED_Z).T)
-        exact = exact_scores(
-            volume,
-            np.stack(peaks, axis=-1),
-            which[peaks],
-            template,
-            rotations,
-            basis.norms,
-            box_weight,
-            voxel_size_angstrom,
-            workers=workers,
-        )
-        scores[peaks] = sign * exact
+    above, below = (_peaks(scores, _PUBLISHED_Z) for scores in (found.best, found.worst))
+    exact = exact_scores(
+        volume,
+        np.concatenate([above, below]),
+        np.concatenate([found.which[tuple(above.T)], found.which_worst[tuple(below.T)]]),
+        template,
+        rotations,
+        basis.norms,
+        box_weight,
+        voxel_size_angstrom,
+        workers=workers,
+    )
+    found.best[tuple(above.T)], found.worst[tuple(below.T)] = exact[: len(above)], -exact[len(above) :]
     return ScoreMap(found.best, found.which, found.worst, found.which_worst, basis.norms)
 
 
