@@ -17,6 +17,7 @@ from tomoset.benchmark import (
     score,
     truth_version,
 )
+from tomoset.benchmark.intervals import with_mask_intervals
 from tomoset.errors import ParameterError
 from tomoset.geometry import random_rotations
 from tomoset.model import (
@@ -28,6 +29,7 @@ from tomoset.model import (
     PickFlag,
     Picks,
     Segmentation,
+    SegmentationScore,
 )
 
 APO = PickableObject(name="apoferritin", label=1, radius_angstrom=60.0, symmetry="O")
@@ -265,6 +267,42 @@ def test_many_tomograms_are_exchanged_at_random():
     bad, _ = method(np.full(15, 0.7), seed=50)
     result = compare_scores(score(good, truth, [APO]), score(bad, truth, [APO]), "czii")
     assert 0 < result.p_value < 0.01
+
+
+def masked(values):
+    runs = tuple(f"TS-{i:02d}" for i in range(len(values)))
+    made = [
+        SegmentationScore(
+            object_name="liposome", run=run, n_truth=1, n_predicted=1, dice=v, iou=v, precision=v, recall=v,
+            surface_dice=v / 2, normalized_surface_dice=v, tolerance_angstrom=20.0, centreline_dice=v,
+            hausdorff_95_angstrom=1.0, mean_distance_angstrom=1.0,
+        )
+        for run, v in zip(runs, values, strict=True)
+    ]  # fmt: skip
+    found, truth = method(np.full(len(values), 0.9))
+    return with_mask_intervals(replace(score(found, truth, [APO]), segmentations=tuple(made)))
+
+
+def test_masks_are_compared_tomogram_by_tomogram():
+    rng = np.random.default_rng(0)
+    hard = rng.uniform(0.3, 0.9, 10)  # tomograms differ more than methods do
+    a, b = masked(hard + 0.05), masked(hard)
+    result = compare_scores(a, b, "mean_dice")
+    assert result.difference == pytest.approx(0.05)
+    assert result.p_value == result.smallest_p_value
+    low, high = a.intervals["surface_dice"]
+    assert low < a.surface_dice < high
+    assert compare_scores(a, b, "surface_dice").difference == pytest.approx(0.025)
+    with pytest.raises(ParameterError, match="expected masks"):
+        compare_scores(a, b, "panoptic_quality")
+
+
+def test_detection_is_compared_whatever_the_class():
+    good, truth = method(np.full(8, 0.9))
+    bad, _ = method(np.full(8, 0.6), seed=50)
+    a, b = score(good, truth, [APO]), score(bad, truth, [APO])
+    assert compare_scores(a, b, "f1_any_class").difference == pytest.approx(a.f1_any_class - b.f1_any_class)
+    assert a.intervals["f1_any_class"] == a.intervals["mean_f1"]
 
 
 def test_scores_of_different_truths_do_not_compare():

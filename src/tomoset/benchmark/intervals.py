@@ -1,6 +1,7 @@
 """How sure a score is: resampling tomograms, because particles of one tomogram share its ice, dose and alignment."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -8,16 +9,33 @@ from numpy.typing import NDArray
 
 from tomoset.benchmark.czii import CZII_BETA
 from tomoset.errors import ParameterError
-from tomoset.model import RunCounts
+from tomoset.model import RunCounts, Score
 
-__all__ = ["N_RESAMPLES", "Statistic", "class_rates", "count_table", "interval", "resampled_counts", "statistic_of"]
+__all__ = [
+    "MASK_STATISTICS",
+    "N_RESAMPLES",
+    "Statistic",
+    "class_rates",
+    "count_table",
+    "interval",
+    "resampled_counts",
+    "run_values",
+    "statistic_of",
+    "with_mask_intervals",
+]
 
 Floats = NDArray[np.float64]
 
 N_RESAMPLES = 2000
 _TRUTH, _PREDICTED, _MATCHED, _CZII = range(4)
 
-Statistic = Literal["mean_f1", "mean_f1_claimed", "czii"]
+Statistic = Literal[
+    "mean_f1", "mean_f1_claimed", "czii", "f1_any_class", "mean_dice", "surface_dice", "panoptic_quality"
+]
+"""Figures by which methods can be ranked: attributes of ``Score``."""
+
+MASK_STATISTICS: tuple[Statistic, ...] = ("mean_dice", "surface_dice", "panoptic_quality")
+"""Those that are means of tomograms; the others come of pooled counts."""
 
 
 def count_table(runs: Sequence[RunCounts]) -> Floats:
@@ -44,9 +62,16 @@ def class_rates(counts: Floats) -> dict[str, Floats]:
 
 
 def statistic_of(counts: Floats, claimed: NDArray[np.bool_], statistic: Statistic) -> Floats:
-    """One figure for pooled counts (..., classes, 4): a mean over classes; NaN over none."""
-    if statistic not in get_args(Statistic):
-        raise ParameterError(f"statistic: expected {', '.join(get_args(Statistic))}, found {statistic!r}")
+    """One figure for pooled counts (..., classes, 4): a mean over classes; NaN over none.
+
+    Raises
+    ------
+    ParameterError
+        If the figure is none of pooled counts.
+    """
+    known = [name for name in get_args(Statistic) if name not in MASK_STATISTICS]
+    if statistic not in known:
+        raise ParameterError(f"statistic: expected {', '.join(known)}, found {statistic!r}")
     rates = class_rates(counts)
     values = rates["f4_czii"] if statistic == "czii" else rates["f1"]
     if statistic == "mean_f1_claimed":
@@ -76,3 +101,43 @@ def interval(values: Floats, n_runs: int) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
+
+
+def run_values(score: Score, statistic: Statistic) -> Floats:
+    """A figure of masks in each tomogram (n,), mean over its classes.
+
+    Raises
+    ------
+    ParameterError
+        If a tomogram has no mask that was scored.
+    """
+    if statistic == "panoptic_quality":
+        found = {run: [value] for run, value in score.panoptic.items()}
+    else:
+        name = "dice" if statistic == "mean_dice" else "surface_dice"
+        found = {}
+        for item in score.segmentations:
+            found.setdefault(item.run, []).append(float(getattr(item, name)))
+    missing = [run for run in score.runs if run not in found]
+    if missing or not score.runs:
+        raise ParameterError(
+            f"{statistic}: expected masks that were scored in every tomogram, found none in "
+            f"{', '.join(missing[:5]) or 'any'}; score with --metric dice"
+        )
+    return np.array([np.mean(found[run]) for run in score.runs])
+
+
+def with_mask_intervals(score: Score, *, seed: int = 0) -> Score:
+    """The score with the intervals of its masks' figures, where every tomogram has them."""
+    runs = set(score.runs)
+    intervals = dict(score.intervals)
+    has = {
+        "mean_dice": {item.run for item in score.segmentations} >= runs,
+        "surface_dice": {item.run for item in score.segmentations} >= runs,
+        "panoptic_quality": set(score.panoptic) >= runs,
+    }
+    for statistic in MASK_STATISTICS:
+        if has[statistic] and runs:
+            means = resampled_counts(run_values(score, statistic), seed=seed) / len(runs)
+            intervals[statistic] = interval(means, len(runs))
+    return replace(score, intervals=intervals)

@@ -48,7 +48,8 @@ def rank_scores(
     ----------
     scores : sequence of (str, Score)
         Name and score of each method.
-    statistic : {"mean_f1", "mean_f1_claimed", "czii"}
+    statistic : Statistic
+        By what.
     significant : float
         A method is better when its value is larger and exchanging the two, tomogram by tomogram, makes so large a
         difference with no larger probability, by Holm's correction for all pairs.

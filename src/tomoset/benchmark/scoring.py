@@ -101,13 +101,16 @@ def score(
         replace(_score_class(pairs[item.name], item, match_fraction), claimed=item.name in claimed) for item in objects
     )
     classes, intervals = _with_intervals(classes, seed)
+    (any_class,), of_any = _with_intervals((_score_any_class(runs, objects, match_fraction),), seed)
+    if of_any:
+        intervals["f1_any_class"] = of_any["mean_f1"]
     return Score(
         predicted_by=", ".join(sorted({labels.user for labels in predicted})),
         runs=tuple(true.run for _, true in runs),
         classes=classes,
         metric_version=METRIC_VERSION,
         truth_version=truth_version(truth, objects),
-        any_class=_score_any_class(runs, objects, match_fraction),
+        any_class=any_class,
         strata=score_strata(
             [(item, pair) for item in objects if item.name in claimed for pair in pairs[item.name]],
             {true.run: true for _, true in runs},

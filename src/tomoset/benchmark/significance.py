@@ -6,9 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.benchmark.intervals import Statistic, count_table, interval, resampled_counts, statistic_of
+from tomoset.benchmark.intervals import (
+    MASK_STATISTICS,
+    Statistic,
+    count_table,
+    interval,
+    resampled_counts,
+    run_values,
+    statistic_of,
+)
 from tomoset.errors import ParameterError
-from tomoset.model import Score
+from tomoset.model import ClassScore, Score
 
 __all__ = ["PairedComparison", "compare_scores"]
 
@@ -54,7 +62,7 @@ def compare_scores(first: Score, second: Score, statistic: Statistic = "mean_f1"
     ----------
     first, second : Score
         Of one truth.
-    statistic : {"mean_f1", "mean_f1_claimed", "czii"}
+    statistic : Statistic
         ``mean_f1_claimed`` takes the classes that both claim.
     seed : int
         Of the resampling.
@@ -69,25 +77,48 @@ def compare_scores(first: Score, second: Score, statistic: Statistic = "mean_f1"
         If tomograms, classes, truth or metric version differ.
     """
     _check_comparable(first, second)
-    a, b = (np.stack([count_table(item.runs) for item in score.classes], axis=1) for score in (first, second))
-    pairs = zip(first.classes, second.classes, strict=True)
-    claimed = np.array([x.claimed and y.claimed for x, y in pairs], dtype=bool)
-    n = len(a)
+    observed, resampled, exchanged = (_of_masks if statistic in MASK_STATISTICS else _of_counts)(
+        first, second, statistic, seed
+    )
+    n = len(first.runs)
+    as_large = np.abs(exchanged) >= abs(observed) - 1e-12
+    exact = n <= _EXACT_UP_TO
+    p = float(as_large.mean()) if exact else float((1 + as_large.sum()) / (1 + len(as_large)))
+    return PairedComparison(
+        statistic=statistic, difference=observed, interval=interval(resampled, n), p_value=p, n_runs=n
+    )
+
+
+def _of_counts(first: Score, second: Score, statistic: Statistic, seed: int) -> tuple[float, Floats, Floats]:
+    """Difference of pooled counts: observed, resampled, and with methods exchanged in tomograms."""
+    ours, theirs = _classes(first, statistic), _classes(second, statistic)
+    a, b = (np.stack([count_table(item.runs) for item in classes], axis=1) for classes in (ours, theirs))
+    claimed = np.array([x.claimed and y.claimed for x, y in zip(ours, theirs, strict=True)], dtype=bool)
 
     def difference(x: Floats, y: Floats) -> Floats:
         return statistic_of(x, claimed, statistic) - statistic_of(y, claimed, statistic)
 
     observed = float(difference(a.sum(axis=0), b.sum(axis=0)))
     resampled = difference(resampled_counts(a, seed=seed), resampled_counts(b, seed=seed))
-    signs = _exchanges(n, seed)
     middle, half = (a + b).sum(axis=0) / 2, (a - b) / 2
-    shift = np.tensordot(signs, half, axes=1)
-    exchanged = difference(middle + shift, middle - shift)
-    as_large = np.abs(exchanged) >= abs(observed) - 1e-12
-    exact = n <= _EXACT_UP_TO
-    p = float(as_large.mean()) if exact else float((1 + as_large.sum()) / (1 + len(as_large)))
-    return PairedComparison(
-        statistic=statistic, difference=observed, interval=interval(resampled, n), p_value=p, n_runs=n
+    shift = np.tensordot(_exchanges(len(a), seed), half, axes=1)
+    return observed, resampled, difference(middle + shift, middle - shift)
+
+
+def _classes(score: Score, statistic: Statistic) -> tuple[ClassScore, ...]:
+    if statistic == "f1_any_class" and score.any_class is not None:
+        return (score.any_class,)
+    return score.classes
+
+
+def _of_masks(first: Score, second: Score, statistic: Statistic, seed: int) -> tuple[float, Floats, Floats]:
+    """Difference of the tomograms' means, likewise."""
+    differences = run_values(first, statistic) - run_values(second, statistic)
+    n = len(differences)
+    return (
+        float(differences.mean()),
+        resampled_counts(differences, seed=seed) / n,
+        _exchanges(n, seed) @ differences / n,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tomoset.benchmark.intervals import Statistic
 from tomoset.errors import ParameterError
 
 __all__ = ["LEVELS", "TASKS", "Kind", "Level", "Task", "find_task"]
@@ -51,7 +52,7 @@ class Task:
     level : Level
     kind : {"localisation", "classification", "semantic", "instance", "membrane"}
     track : {"simulated", "measured"}
-    main_metric : str
+    main_metric : Statistic
         By which methods are ranked; higher is better.
     submission : str
         What to hand in, in one sentence.
@@ -60,7 +61,7 @@ class Task:
     level: Level
     kind: Kind
     track: Track
-    main_metric: str
+    main_metric: Statistic
     submission: str
 
     @property
@@ -73,7 +74,7 @@ _TABLE = (
     "a .csv of experiment, particle_type, x, y, z (Å from the centre of voxel (0, 0, 0)) and, if there is one, score"
 )
 _COPICK = "or a copick project with picks"
-_METRIC: dict[Kind, str] = {
+_METRIC: dict[Kind, Statistic] = {
     "localisation": "f1_any_class",
     "classification": "mean_f1",
     "semantic": "mean_dice",

@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 def leaderboard(
     folder: Path = typer.Argument(..., help="Folder of scores: the files of `tomoset score --out`."),
     out: Path | None = typer.Option(None, help="Page to write; index.html in the folder unless given."),
-    rank_by: str = typer.Option("mean_f1", help="mean_f1, mean_f1_claimed or czii."),
+    rank_by: str = typer.Option(
+        "", help="mean_f1, mean_f1_claimed, czii, f1_any_class, mean_dice, surface_dice or panoptic_quality; by task."
+    ),
     title: str = typer.Option("Leaderboard", help="Title of the page."),
 ) -> None:
     """Draw all scores of a folder as one page that needs nothing beside it."""
@@ -31,7 +33,7 @@ def leaderboard(
 
     known: tuple[Statistic, ...] = get_args(Statistic)
     statistic = next((name for name in known if name == rank_by), None)
-    if statistic is None:
+    if rank_by and statistic is None:
         raise ParameterError(f"--rank-by: expected {', '.join(known)}, found {rank_by!r}")
     summary = write_leaderboard(folder, out, rank_by=statistic, title=title)
     typer.echo(f"{summary.page}: {summary.n_scores} scores on {summary.n_boards} boards")

@@ -240,8 +240,10 @@ class Score:
     strata : tuple of StratumScore
         All claimed classes together.
     segmentations : tuple of SegmentationScore
+    panoptic : dict of str to float
+        Panoptic quality of the instance masks, by run.
     intervals : dict of str to (float, float)
-        95 % bootstrap intervals over tomograms of ``mean_f1``, ``mean_f1_claimed`` and ``czii``.
+        95 % bootstrap intervals over tomograms of the figures below, by their names.
     """
 
     predicted_by: str
@@ -252,6 +254,7 @@ class Score:
     any_class: ClassScore | None = None
     strata: tuple[StratumScore, ...] = ()
     segmentations: tuple[SegmentationScore, ...] = ()
+    panoptic: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
 
     @property
@@ -268,6 +271,26 @@ class Score:
     def mean_f1_claimed(self) -> float:
         """Mean of the F1 of the classes that the method says it looks for."""
         return _mean([c.f1 for c in self.classes if c.claimed])
+
+    @property
+    def f1_any_class(self) -> float:
+        """F1 of finding particles, whatever they are called."""
+        return float("nan") if self.any_class is None else self.any_class.f1
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean Dice of all masks."""
+        return _mean([s.dice for s in self.segmentations])
+
+    @property
+    def surface_dice(self) -> float:
+        """Mean surface Dice of all masks."""
+        return _mean([s.surface_dice for s in self.segmentations])
+
+    @property
+    def panoptic_quality(self) -> float:
+        """Mean panoptic quality of the tomograms."""
+        return _mean(list(self.panoptic.values()))
 
 
 def _mean(values: list[float]) -> float:

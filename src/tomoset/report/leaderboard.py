@@ -12,6 +12,7 @@ import numpy as np
 from tomoset.benchmark import METRIC_VERSION
 from tomoset.benchmark.intervals import Statistic
 from tomoset.benchmark.ranking import SIGNIFICANT, RankedMethod, rank_scores
+from tomoset.benchmark.tasks import TASKS
 from tomoset.errors import FormatError, InputMissingError
 from tomoset.formats.atomic import write_text_atomic
 from tomoset.report.leaderboard_plots import (
@@ -31,6 +32,10 @@ _NAMES: dict[str, str] = {
     "mean_f1": "mean F1 of all classes",
     "mean_f1_claimed": "mean F1 of the classes looked for",
     "czii": "CZII F4",
+    "f1_any_class": "F1 of any class",
+    "mean_dice": "mean Dice",
+    "surface_dice": "mean surface Dice",
+    "panoptic_quality": "mean panoptic quality",
 }
 _CONDITIONS: dict[str, tuple[str, str]] = {
     "dose_e_per_angstrom2": ("dose", "e/Å²"),
@@ -59,7 +64,7 @@ class LeaderboardSummary:
 
 
 def write_leaderboard(
-    folder: Path, page: Path | None = None, *, rank_by: Statistic = "mean_f1", title: str = "Leaderboard"
+    folder: Path, page: Path | None = None, *, rank_by: Statistic | None = None, title: str = "Leaderboard"
 ) -> LeaderboardSummary:
     """Rank all scores of a folder, truth by truth, and draw them.
 
@@ -69,7 +74,8 @@ def write_leaderboard(
         Holds the JSON of ``tomoset score --out``, also in folders below.
     page : Path, optional
         What to write; ``index.html`` in the folder unless told.
-    rank_by : {"mean_f1", "mean_f1_claimed", "czii"}
+    rank_by : Statistic, optional
+        What every board is ranked by; the main metric of its task, or the mean F1, unless told.
     title : str
 
     Returns
@@ -97,7 +103,6 @@ def write_leaderboard(
         title=title,
         n_scores=len(stored),
         n_methods=len(colors),
-        ranked_by=_NAMES[rank_by],
         metric_version=METRIC_VERSION,
         boards=rendered,
         robustness=[Markup(svg) for svg in _robustness(made_otherwise, colors)],  # noqa: S704 - drawn by ourselves
@@ -142,15 +147,17 @@ def _boards(stored: Sequence[StoredScore]) -> list[list[StoredScore]]:
     return sorted(groups.values(), key=lambda group: -len(group))
 
 
-def _render_board(group: Sequence[StoredScore], rank_by: Statistic, colors: Mapping[str, str]) -> dict[str, Any]:
+def _render_board(group: Sequence[StoredScore], wanted: Statistic | None, colors: Mapping[str, str]) -> dict[str, Any]:
     from markupsafe import Markup
 
-    ranked = rank_scores([(item.method, item.score) for item in group], rank_by)
     first = group[0]
+    rank_by = wanted or _main_metric(first.task)
+    ranked = rank_scores([(item.method, item.score) for item in group], rank_by)
+    has_picks = any(item.n_predicted for line in ranked for item in line.score.classes)
     svg = {
-        "classes_svg": draw_classes(ranked, colors),
+        "classes_svg": draw_classes(ranked, colors) if has_picks else "",
         "curves_svg": draw_curves(ranked, colors),
-        "strata_svg": draw_strata(ranked, colors) if ranked[0].score.strata else "",
+        "strata_svg": draw_strata(ranked, colors) if has_picks and ranked[0].score.strata else "",
         "significance_svg": draw_significance(ranked) if len(ranked) > 1 else "",
         "rates_svg": draw_rates(ranked, colors),
     }
@@ -159,6 +166,7 @@ def _render_board(group: Sequence[StoredScore], rank_by: Statistic, colors: Mapp
     smallest_p = min(1.0, 2.0 / 2.0 ** len(first.score.runs))
     return {
         "title": " · ".join(parts) or "Scores",
+        "ranked_by": _NAMES[rank_by],
         "n_runs": len(first.score.runs),
         "n_truth": sum(item.n_truth for item in first.score.classes),
         "n_classes": len(first.score.classes),
@@ -170,6 +178,11 @@ def _render_board(group: Sequence[StoredScore], rank_by: Statistic, colors: Mapp
         "masks": [row for line in ranked for row in _mask_rows(line)],
         **{name: Markup(text) for name, text in svg.items()},  # noqa: S704 - drawn by ourselves
     }
+
+
+def _main_metric(task: str) -> Statistic:
+    """What a task ranks by; the mean F1 where the score names none that is known."""
+    return next((one.main_metric for one in TASKS if one.name == task), "mean_f1")
 
 
 def _condition_text(name: str, value: float) -> str:
@@ -209,6 +222,7 @@ def _line(line: RankedMethod, best: RankedMethod, colors: Mapping[str, str]) -> 
         "rank": str(line.rank),
         "method": line.method,
         "color": colors[line.method],
+        "value": _number(line.value),
         "mean_f1": _number(score.mean_f1),
         "interval": _span(line.interval),
         "claimed": f"{_number(score.mean_f1_claimed)} ({len(claimed)} of {len(score.classes)})",

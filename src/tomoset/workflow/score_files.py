@@ -83,6 +83,10 @@ def document_of(
         "czii_f4": _finite(score.czii),
         "mean_f1": _finite(score.mean_f1),
         "mean_f1_claimed": _finite(score.mean_f1_claimed),
+        "f1_any_class": _finite(score.f1_any_class),
+        "mean_dice": _finite(score.mean_dice),
+        "surface_dice": _finite(score.surface_dice),
+        "panoptic_quality": _finite(score.panoptic_quality),
         "classes_claimed": [c.object_name for c in score.classes if c.claimed],
         "intervals": _intervals(score.intervals),
         "classes": [_class_document(c) for c in score.classes],
@@ -225,6 +229,7 @@ def _score_from(document: dict[str, Any]) -> Score:
         any_class=None if document["any_class"] is None else _class_from(document["any_class"]),
         strata=tuple(_record(StratumScore, entry) for entry in document["strata"]),
         segmentations=tuple(_record(SegmentationScore, entry) for entry in document["segmentations"]),
+        panoptic={run: float(entry["panoptic_quality"]) for run, entry in document.get("panoptic", {}).items()},
         intervals=_intervals_from(document["intervals"]),
     )
 

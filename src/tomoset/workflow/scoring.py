@@ -18,6 +18,7 @@ from tomoset.benchmark import (
     rows_from_labels,
     score,
 )
+from tomoset.benchmark.intervals import with_mask_intervals
 from tomoset.benchmark.splits import SPLITS
 from tomoset.benchmark.tasks import find_task
 from tomoset.errors import InputMissingError, ParameterError
@@ -280,11 +281,13 @@ def _with_masks(
             resources=resources,
             progress=progress,
         )
-        scored = replace(
-            scored,
-            score=replace(scored.score, segmentations=segmentations),
-            panoptic=score_instances(scored.predicted, masks),
+        panoptic = score_instances(scored.predicted, masks)
+        result = replace(
+            scored.score,
+            segmentations=segmentations,
+            panoptic={run: item.panoptic_quality for run, item in panoptic.items()},
         )
+        scored = replace(scored, score=with_mask_intervals(result), panoptic=panoptic)
     return scored
 
 
