@@ -75,7 +75,9 @@ def plate_strength(smooth_zyx: Floats, scale: np.float32, first: int, last: int,
                 square = angle * angle
                 # sine and cosine on 0 to 60°
                 cosine = _ONE - square * (_HALF - square * (np.float32(1 / 24) - square * np.float32(1 / 720)))
-                sine = angle * (_ONE - square * (_SIXTH - square * (np.float32(1 / 120) - square * np.float32(1 / 5040))))
+                sine = angle * (
+                    _ONE - square * (_SIXTH - square * (np.float32(1 / 120) - square * np.float32(1 / 5040)))
+                )
                 largest = mean + _TWO * spread * cosine
                 least = mean - spread * (cosine + _ROOT3 * sine)
                 middle = _TWO * mean + mean - largest - least
@@ -229,7 +231,7 @@ def _root(parents: NDArray[np.int32], i: int) -> int:
 def link(
     index_zyx: NDArray[np.int32], places: Floats, normals: Floats, reach: int, least: float, parents: NDArray[np.int32]
 ) -> None:
-    """Join points within ``reach`` voxels that agree by ``least`` into patches: ``parents`` become their first point."""
+    """Join points within ``reach`` voxels that agree by ``least`` into patches; ``parents`` become the first."""
     nz, ny, nx = index_zyx.shape
     for i in range(len(parents)):
         z, y, x = int(places[i, 0] + 0.5), int(places[i, 1] + 0.5), int(places[i, 2] + 0.5)
@@ -237,7 +239,11 @@ def link(
             for b in range(max(0, y - reach), min(ny, y + reach + 1)):
                 for c in range(max(0, x - reach), min(nx, x + reach + 1)):
                     j = index_zyx[a, b, c]
-                    if j > i and _agreement(places, normals, i, j) >= least and _agreement(places, normals, j, i) >= least:
+                    if (
+                        j > i
+                        and _agreement(places, normals, i, j) >= least
+                        and _agreement(places, normals, j, i) >= least
+                    ):
                         parents[_root(parents, j)] = _root(parents, i)
     for i in range(len(parents)):
         parents[i] = _root(parents, i)

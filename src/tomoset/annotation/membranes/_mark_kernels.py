@@ -32,7 +32,11 @@ def mark_discs(
                     dz, dy, dx = z - z0, y - y0, x - x0
                     height = dz * normals_zyx[i, 0] + dy * normals_zyx[i, 1] + dx * normals_zyx[i, 2]
                     aside = dz * dz + dy * dy + dx * dx - height * height
-                    if abs(height) <= half_thickness and aside <= radius * radius and abs(height) < nearest_zyx[z, y, x]:
+                    if (
+                        abs(height) <= half_thickness
+                        and aside <= radius * radius
+                        and abs(height) < nearest_zyx[z, y, x]
+                    ):
                         nearest_zyx[z, y, x] = abs(height)
                         instance_zyx[z, y, x] = number
                         probability_zyx[z, y, x] = probabilities[i]
@@ -57,23 +61,22 @@ def mark_shell(
     instance_zyx: NDArray[np.uint32],
     probability_zyx: NDArray[np.float32],
     depth_zyx: NDArray[np.uint32],
-    first_zyx: NDArray[np.int64],
-    last_zyx: NDArray[np.int64],
+    bounds_zyx: NDArray[np.int64],
     centre_zyx: NDArray[np.float64],
-    radii: NDArray[np.float32],
-    cosines: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
+    tables: NDArray[np.float32],
     number: int,
     half_thickness: float,
 ) -> None:
-    """Mark a closed surface, given as tables over polar angle and azimuth, and what lies within it.
+    """Mark a closed surface, and what lies within it, between two corners of the volume.
 
+    ``tables`` are its radii, the cosines between ray and normal, and its probabilities over polar angle and azimuth.
     ``depth_zyx`` becomes the number of the last surface marked that holds the voxel: mark outer surfaces first.
     """
+    radii, cosines, probabilities = tables[0], tables[1], tables[2]
     rows, columns = radii.shape
-    for z in range(first_zyx[0], last_zyx[0]):
-        for y in range(first_zyx[1], last_zyx[1]):
-            for x in range(first_zyx[2], last_zyx[2]):
+    for z in range(bounds_zyx[0, 0], bounds_zyx[1, 0]):
+        for y in range(bounds_zyx[0, 1], bounds_zyx[1, 1]):
+            for x in range(bounds_zyx[0, 2], bounds_zyx[1, 2]):
                 dz, dy, dx = z - centre_zyx[0], y - centre_zyx[1], x - centre_zyx[2]
                 distance = np.sqrt(dz * dz + dy * dy + dx * dx)
                 row = np.arccos(min(max(dz / max(distance, 1e-6), -1.0), 1.0)) / np.pi * (rows - 1)

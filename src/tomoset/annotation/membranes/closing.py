@@ -7,7 +7,13 @@ from numpy.typing import NDArray
 
 from tomoset.annotation.membranes.crests import CrestPoints
 from tomoset.annotation.membranes.params import MembraneParams
-from tomoset.annotation.membranes.star_surface import StarSurface, common_centre, even_directions, fit_star, parallel_surface
+from tomoset.annotation.membranes.star_surface import (
+    StarSurface,
+    common_centre,
+    even_directions,
+    fit_star,
+    parallel_surface,
+)
 from tomoset.annotation.membranes.working_volume import WorkingVolume
 from tomoset.model import Progress
 
@@ -152,7 +158,9 @@ def _closed_from(
             surface = _fitted(points.select(taken), surface.centre_angstrom_xyz, params, work, like)
         chosen = points.select(taken)
         coverage = _coverage(surface, chosen, work)
-        plausible = params.smallest_radius_angstrom / 2 <= surface.mean_radius_angstrom <= params.largest_radius_angstrom
+        plausible = (
+            params.smallest_radius_angstrom / 2 <= surface.mean_radius_angstrom <= params.largest_radius_angstrom
+        )
         if plausible and coverage >= params.least_coverage and surface.spread_angstrom <= LARGEST_SPREAD_ANGSTROM:
             return ClosedMembrane(surface, chosen, coverage, like), taken
     return None, mine
@@ -195,9 +203,7 @@ def _may_reach(surface: StarSurface, points: SurfacePoints, margin_angstrom: flo
     return np.asarray(np.einsum("ni,ni->n", offset, offset) < reach**2)
 
 
-def _grown(
-    surface: StarSurface, points: SurfacePoints, group: NDArray[np.intp], free: Bools, taken: Bools
-) -> Bools:
+def _grown(surface: StarSurface, points: SurfacePoints, group: NDArray[np.intp], free: Bools, taken: Bools) -> Bools:
     """The points taken and all free groups most of whose points lie on the surface."""
     near = np.flatnonzero(free & ~taken & _may_reach(surface, points, SAME_SURFACE_ANGSTROM))
     if not near.size:

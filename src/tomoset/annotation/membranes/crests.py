@@ -49,9 +49,7 @@ class CrestPoints:
 
     def select(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "CrestPoints":
         """Some of them."""
-        return CrestPoints(
-            self.places_zyx[which], self.normals_zyx[which], self.strengths[which], self.supports[which]
-        )
+        return CrestPoints(self.places_zyx[which], self.normals_zyx[which], self.strengths[which], self.supports[which])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +74,7 @@ class Thresholds:
         return np.interp(supports, self.levels, self.probabilities)
 
 
-def find_crests(
-    work: WorkingVolume, params: MembraneParams, progress: Progress
-) -> tuple[CrestPoints, Thresholds]:
+def find_crests(work: WorkingVolume, params: MembraneParams, progress: Progress) -> tuple[CrestPoints, Thresholds]:
     """Crest points of the volume, and the thresholds that the crest points of its negative set.
 
     A negative membrane does not exist: what looks like one is chance, or a fringe beside a membrane. Points of the
@@ -93,9 +89,7 @@ def find_crests(
         chance = negative.supports if len(negative) else np.zeros(1, np.float32)
     weak, strong = np.quantile(chance, [1 - params.false_share_weak, 1 - params.false_share_strong])
     levels, probabilities = _probabilities(positive.supports, chance, len(negative))
-    return positive, Thresholds(
-        weak=float(weak), strong=float(strong), levels=levels, probabilities=probabilities
-    )
+    return positive, Thresholds(weak=float(weak), strong=float(strong), levels=levels, probabilities=probabilities)
 
 
 def _probabilities(supports: Floats, chance: Floats, n_chance: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -167,9 +161,7 @@ def _gate(work: WorkingVolume, params: MembraneParams) -> float:
     return float(np.quantile(strength[2:-2, 2:-2, 2:-2], 1 - STRONGEST_SHARE))
 
 
-def _crests(
-    work: WorkingVolume, params: MembraneParams, gate: float, sign: float, progress: Progress
-) -> CrestPoints:
+def _crests(work: WorkingVolume, params: MembraneParams, gate: float, sign: float, progress: Progress) -> CrestPoints:
     from tomoset.annotation.membranes import _kernels
 
     nz = work.volume_zyx.shape[0]

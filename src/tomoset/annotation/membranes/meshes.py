@@ -18,7 +18,7 @@ LONGEST_EDGE = 3.0  # of the points' own spacing
 
 
 def closed_mesh(surface: StarSurface) -> Mesh:
-    """Vertices (n, 3) in Å xyz, faces (m, 3) counter-clockwise from outside, outward normals (n, 3); edges of some 40 Å."""
+    """Vertices (n, 3) in Å xyz, faces (m, 3) counter-clockwise from outside, outward normals (n, 3)."""
     wanted = surface.mean_radius_angstrom / EDGE_ANGSTROM
     rounds = int(np.clip(np.round(np.log2(max(wanted, 1.0))), 2, MOST_ROUNDS))
     directions, faces = _sphere(rounds)
@@ -29,7 +29,7 @@ def closed_mesh(surface: StarSurface) -> Mesh:
 def _sphere(rounds: int) -> tuple[Floats, Faces]:
     """An icosahedron whose triangles are divided in four so many times: unit directions, faces."""
     golden = (1 + 5**0.5) / 2
-    corners = [(-1, golden, 0), (1, golden, 0), (-1, -golden, 0), (1, -golden, 0)]
+    corners: list[tuple[float, float, float]] = [(-1, golden, 0), (1, golden, 0), (-1, -golden, 0), (1, -golden, 0)]
     corners += [(0, -1, golden), (0, 1, golden), (0, -1, -golden), (0, 1, -golden)]
     corners += [(golden, 0, -1), (golden, 0, 1), (-golden, 0, -1), (-golden, 0, 1)]
     vertices = np.array(corners, dtype=np.float64) / np.hypot(1, golden)

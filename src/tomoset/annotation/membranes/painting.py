@@ -42,11 +42,9 @@ class MembraneMasks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tables:
-    """A closed surface over polar angle and azimuth, in voxels."""
+    """A closed surface over polar angle and azimuth, in voxels: radii, cosines of ray and normal, probabilities."""
 
-    radii: NDArray[np.float32]
-    cosines: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
+    values: NDArray[np.float32]
     centre_zyx: NDArray[np.float64]
     half_thickness: float
 
@@ -74,19 +72,16 @@ def paint_membranes(
         nearest, depth = np.full(slab, np.inf, np.float32), np.zeros(slab, np.uint32)
         instance, probability = np.zeros(slab, np.uint32), np.zeros(slab, np.float32)
         for number, table in enumerate(tables, start=1):
-            low, high = _bounds(table, slab, first)
             centre = table.centre_zyx - np.array([first, 0, 0])
+            bounds = _bounds(table, centre, slab)
             _mark_kernels.mark_shell(
                 nearest,
                 instance,
                 probability,
                 depth,
-                low,
-                high,
+                bounds,
                 centre,
-                table.radii,
-                table.cosines,
-                table.probabilities,
+                table.values,
                 number,
                 table.half_thickness,
             )
@@ -123,11 +118,10 @@ def _mark_sheet(
         )
 
 
-def _bounds(table: _Tables, slab: tuple[int, ...], first: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    reach = float(table.radii.max()) + 2 * table.half_thickness + 1
-    centre = table.centre_zyx - np.array([first, 0, 0])
-    low = np.clip(np.floor(centre - reach), 0, slab).astype(np.int64)
-    return low, np.clip(np.ceil(centre + reach) + 1, 0, slab).astype(np.int64)
+def _bounds(table: _Tables, centre_zyx: NDArray[np.float64], slab: tuple[int, ...]) -> NDArray[np.int64]:
+    reach = float(table.values[0].max()) + 2 * table.half_thickness + 1
+    corners = np.stack([np.floor(centre_zyx - reach), np.ceil(centre_zyx + reach) + 1])
+    return np.clip(corners, 0, slab).astype(np.int64)
 
 
 def _tables(surface: StarSurface, half_thickness_angstrom: float, voxel: float) -> _Tables:
@@ -144,7 +138,9 @@ def _tables(surface: StarSurface, half_thickness_angstrom: float, voxel: float) 
     spread = np.hypot(surface.spreads_angstrom(directions) * cosine, surface.spread_angstrom)
     probability = erf(half_thickness_angstrom / (np.sqrt(2) * np.maximum(spread, 1e-3)))
     radii = surface.radii_angstrom(directions) / voxel
-    tables = [np.ascontiguousarray(t.reshape(rows, 2 * rows), np.float32) for t in (radii, cosine, probability)]
+    values = np.stack([radii, cosine, probability]).reshape(3, rows, 2 * rows)
     return _Tables(
-        tables[0], tables[1], tables[2], surface.centre_angstrom_xyz[::-1] / voxel, half_thickness_angstrom / voxel
+        np.ascontiguousarray(values, np.float32),
+        surface.centre_angstrom_xyz[::-1] / voxel,
+        half_thickness_angstrom / voxel,
     )

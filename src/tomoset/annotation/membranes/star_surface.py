@@ -1,4 +1,4 @@
-"""Closed surfaces as one radius a direction: spherical harmonics fitted to scattered points, stiff where there are none.
+"""Closed surfaces as one radius a direction: spherical harmonics through points, stiff where there are none.
 
 The penalty is the square of the Laplace–Beltrami operator less its value for a sphere, (l − 1)(l + 2), as in the
 bending energy of vesicles (Helfrich 1973; Milner & Safran 1987): where no point says otherwise the surface bends
@@ -96,7 +96,7 @@ class StarSurface:
 
 
 def real_harmonics(directions: Floats, degree: int) -> Floats:
-    """Real spherical harmonics (n, (degree + 1)²) of unit directions (n, 3), by degree, then order 0, ±1, ±2 …
+    """Real spherical harmonics (n, (degree + 1)²) of unit directions (n, 3), by degree and then order (0, ±1, ±2).
 
     Orthonormal over the sphere. Associated Legendre functions by the recurrence of fully normalised ones (Holmes &
     Featherstone 2002), so that nothing overflows.
@@ -189,9 +189,7 @@ def fit_star(
     return surface
 
 
-def _fit_about(
-    points: Floats, across: Floats, centre: Floats, degree: int, shared: float, base: Floats
-) -> StarSurface:
+def _fit_about(points: Floats, across: Floats, centre: Floats, degree: int, shared: float, base: Floats) -> StarSurface:
     offset = points - centre
     radius = np.maximum(np.linalg.norm(offset, axis=1), 1e-6)
     directions = offset / radius[:, None]

@@ -89,7 +89,5 @@ def _standardise(volume_zyx: Floats, tomogram: Tomogram) -> None:
             "that it was reconstructed"
         )
     sign = -1.0 if tomogram.contrast == "dark" else 1.0
-    for plane in volume_zyx:
-        plane -= np.float32(centre)
-        plane *= np.float32(sign / spread)
-        np.clip(plane, -CLIP, CLIP, out=plane)
+    for z in range(len(volume_zyx)):
+        volume_zyx[z] = np.clip((volume_zyx[z] - np.float32(centre)) * np.float32(sign / spread), -CLIP, CLIP)
