@@ -16,6 +16,7 @@ from tomoset.physics import critical_dose, ctf, interaction_parameter_per_volt_a
 from tomoset.structures import built_in_structure
 
 RADII = {"apoferritin": 60.0, "proteasome": 75.0, "pp7-vlp": 140.0}
+LIGHT_RADII = {"beta-amylase": 50.0, "bsa": 40.0}
 PIXEL = 10.0
 
 
@@ -31,7 +32,9 @@ def templates(names=tuple(RADII)):
     made = []
     for label, name in enumerate(names, 1):
         structure = built_in_structure(name)
-        item = PickableObject(name=name, label=label, radius_angstrom=RADII[name], symmetry=structure.symmetry)
+        item = PickableObject(
+            name=name, label=label, radius_angstrom=(RADII | LIGHT_RADII)[name], symmetry=structure.symmetry
+        )
         made.append(Template(object=item, structure=structure))
     return tuple(made)
 
@@ -39,14 +42,15 @@ def templates(names=tuple(RADII)):
 def place(rng, counts, size_xyz, gap=0.9):
     """Random places without overlap, largest first, fully inside."""
     taken, radii, found = [], [], {}
-    for name in sorted(counts, key=lambda n: -RADII[n]):
+    size_of = RADII | LIGHT_RADII
+    for name in sorted(counts, key=lambda n: -size_of[n]):
         found[name] = []
         while len(found[name]) < counts[name]:
-            half = np.asarray(size_xyz) / 2 - RADII[name]
+            half = np.asarray(size_xyz) / 2 - size_of[name]
             point = rng.uniform(-half, half)
-            if all(np.linalg.norm(point - t) > gap * (RADII[name] + r) for t, r in zip(taken, radii, strict=True)):
+            if all(np.linalg.norm(point - t) > gap * (size_of[name] + r) for t, r in zip(taken, radii, strict=True)):
                 taken.append(point)
-                radii.append(RADII[name])
+                radii.append(size_of[name])
                 found[name].append(point)
     return {name: np.array(points).reshape(-1, 3) for name, points in found.items()}
 

@@ -87,6 +87,15 @@ def test_every_pick_carries_its_evidence(world, labels):
     assert labels.notes["proteasome_hand"] > 100
 
 
+def test_light_classes_are_found_where_heavy_ones_are_absent():
+    """All classes have their entry, in the order of the templates, whatever tier they were searched in."""
+    world = phantom.make(9, {"beta-amylase": 6}, (48, 80, 80), noise=0.3)
+    both = phantom.templates(("apoferritin", "beta-amylase"))
+    found = search(replace(world, templates=both))
+    assert [picks.object_name for picks in found.picks] == ["apoferritin", "beta-amylase"]
+    assert [len(picks) for picks in found.picks] == [0, 6]
+
+
 def test_only_a_region_is_searched(world, labels):
     region = np.zeros(world.tomogram.grid.shape_zyx, bool)
     region[:, :, :60] = True

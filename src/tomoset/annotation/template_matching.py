@@ -143,7 +143,8 @@ def match_templates(
         return _labels(tomogram, params, nothing, {"signal_amplitude": 0.0})
     _settle(state)
     picks, notes = picks_of(state.classes, state.amplitude, params, state.prepared.white)
-    picks = [each.select(tomogram.grid.contains(each.positions_angstrom_xyz)) for each in picks]
+    inside = {p.object_name: p.select(tomogram.grid.contains(p.positions_angstrom_xyz)) for p in picks}
+    picks = [inside.get(t.object.name, no_picks(t.object.name)) for t in templates if not t.decoy]
     notes |= {"signal_amplitude": state.amplitude, "alignment_envelope_angstrom": state.blur_angstrom or 0.0}
     return _labels(tomogram, params, picks, notes | _judge_hand(state, tomogram))
 
