@@ -98,17 +98,19 @@ def simulated_structures(recipe: Recipe, folder: Path) -> dict[str, Structure]:
 def templates(recipe: Recipe, folder: Path) -> tuple[Template, ...]:
     """What to look for: every particle with its structure, unless the recipe leaves its search out.
 
-    Pieces of filaments and membranes compete with the particles and are not labeled by this search.
+    Pieces of filaments and membranes compete with the particles and are not labeled by this search; one kind of
+    bilayer stands for all membranes.
     """
     specs = {spec.name: spec for spec in recipe.objects}
     structures = load_structures(recipe, folder)
-    made = []
+    made, bilayer = [], False
     for item in recipe.pickable_objects():
         spec = specs[item.name]
         if spec.kind == "particle" and spec.search:
             made.append(Template(object=item, structure=structures[item.name]))
-        elif spec.kind == "membrane":
+        elif spec.kind == "membrane" and not bilayer:
             made.append(membrane_decoy(item))
+            bilayer = True
         elif spec.kind == "filament" and item.name in structures and structures[item.name].repeat_angstrom:
             made.append(filament_decoy(item, structures[item.name]))
     return tuple(made)
