@@ -25,7 +25,7 @@ _BANK = 500
 _LARGE_BANK = 1200
 _MOST_OF_BANK = 0.25  # a basis nearly as large as its bank holds the bank and not the others
 _CHUNK = 256
-_BOXES = 16
+_TEMPLATES_MEASURED = 16
 _BEYOND_REACH = 0.01
 _BEYOND_BOX = 3e-4
 _TAPER_STEPS = 3
@@ -126,8 +126,8 @@ def low_rank(
         Particle -> tomogram.
     weight_zyx : (n, n, n // 2 + 1) array of float32
         What templates are multiplied with, on the ``rfftn`` grid of a box that holds them.
-    finer_weight_zyx : (2 n, 2 n, n + 1) array of float32
-        The same for a box of twice the edge: on a volume's finer grid the weights between a box's frequencies count.
+    finer_weight_zyx : (m, m, m // 2 + 1) array of float32
+        The same for a larger box: on a volume's finer grid the weights between a box's frequencies count too.
     voxel_size_angstrom : float
     left_out : float
         Mean share of the energy of normalised templates that may be lost.
@@ -166,7 +166,7 @@ def low_rank(
         (coefficients / np.maximum(spread, tiny)[:, None]).astype(np.float32),
         all_norms * spread / np.maximum(kept, tiny),
         np.clip(1 - kept**2, 0.0, 1.0),
-        _reach(functions, values, points, weight_zyx),
+        _reach(bank[:: max(1, len(bank) // _TEMPLATES_MEASURED)], points, weight_zyx),
     )
 
 
@@ -182,15 +182,10 @@ def _cropped(boxes: Floats32) -> Floats32:
     return boxes
 
 
-def _reach(
-    functions: NDArray[np.complex64], shares: Floats, points: _Points, weight_zyx: Floats32
-) -> tuple[int, int, int]:
-    """Half-widths, voxels, of slabs that hold most of the energy of weighted functions with shares in templates."""
-    mean = np.zeros((points.n,) * 3)
-    scale = weight_zyx[points.inside].astype(np.float32)
-    for start in range(0, len(functions), _BOXES):
-        boxes = _real_boxes(functions[start : start + _BOXES] * scale, points.inside, points.n)
-        mean += np.einsum("kzyx,kzyx,k->zyx", boxes, boxes, shares[start : start + _BOXES])
+def _reach(templates: NDArray[np.complex64], points: _Points, weight_zyx: Floats32) -> tuple[int, int, int]:
+    """Half-widths, voxels, of slabs that hold most of the energy of templates once they are weighted."""
+    boxes = _real_boxes(templates * weight_zyx[points.inside], points.inside, points.n)
+    mean = np.einsum("rzyx,rzyx->zyx", boxes, boxes)
     distance = np.minimum(np.arange(points.n), points.n - np.arange(points.n))
     reach = []
     for others in ((1, 2), (0, 2), (0, 1)):
@@ -200,7 +195,7 @@ def _reach(
 
 
 def _products(boxes: Floats32, weight: Floats32) -> Floats:
-    """Inner products (k, k) of weighted functions on a grid of frequencies twice as fine as that of their box."""
+    """Inner products (k, k) of weighted functions on a finer grid of frequencies than that of their box."""
     from scipy import fft
 
     n, edge = boxes.shape[1], weight.shape[0]

@@ -105,7 +105,8 @@ def search_rotations(
     if engine != "exact" and (engine != "auto" or not plain_is_cheap(len(rotations), mvoxels)):
         n = box_edge(template, voxel_size_angstrom)
         box_weight = _resampled(weight_zyx, shape_zyx, (n, n, n))
-        finer = _resampled(weight_zyx, shape_zyx, (2 * n, 2 * n, 2 * n))
+        m = n + 2 * (n // 4)
+        finer = _resampled(weight_zyx, shape_zyx, (m, m, m))
         basis = low_rank(template, rotations, box_weight, finer, voxel_size_angstrom, left_out=options.left_out)
         cover = None
         if engine in ("auto", "coarse-to-fine"):
