@@ -1,12 +1,21 @@
 """Labels: templates, truth, and the metrics of their quality."""
 
 from tomoset.annotation.class_evidence import ClassEvidence, EvidenceParams, evidence_methods_text, gather_evidence
-from tomoset.annotation.completeness import Completeness, completeness_of
+from tomoset.annotation.completeness import Completeness, completeness_of, completeness_of_consensus
 from tomoset.annotation.consensus import Consensus, ConsensusParams, consensus_methods_text, reach_consensus
 from tomoset.annotation.decoys import filament_decoy, membrane_decoy
 from tomoset.annotation.detectability import Detectability, detectability, detectability_methods_text, verdict_of
 from tomoset.annotation.frames import FrameFit, fit_specimen_frames
 from tomoset.annotation.label_transfer import TomogramFrame, TransferParams, transfer_labels, transfer_methods_text
+from tomoset.annotation.membranes import (
+    MembraneCheckpoint,
+    MembraneNetworkParams,
+    MembraneParams,
+    find_membranes,
+    membranes_methods_text,
+    segment_membranes_with_network,
+    train_membrane_network,
+)
 from tomoset.annotation.networks import (
     DetectorParams,
     NetworkModel,
@@ -33,6 +42,9 @@ __all__ = [
     "DetectorParams",
     "EvidenceParams",
     "FrameFit",
+    "MembraneCheckpoint",
+    "MembraneNetworkParams",
+    "MembraneParams",
     "NetworkModel",
     "PredictionParams",
     "SegmenterParams",
@@ -41,21 +53,26 @@ __all__ = [
     "TomogramFrame",
     "TransferParams",
     "completeness_of",
+    "completeness_of_consensus",
     "consensus_methods_text",
     "detect",
     "detectability",
     "detectability_methods_text",
     "evidence_methods_text",
     "filament_decoy",
+    "find_membranes",
     "fit_specimen_frames",
     "gather_evidence",
     "match_templates",
     "membrane_decoy",
+    "membranes_methods_text",
     "methods_text",
     "reach_consensus",
     "segment",
+    "segment_membranes_with_network",
     "specimen_frame",
     "train_detector",
+    "train_membrane_network",
     "train_segmenter",
     "transfer_labels",
     "transfer_methods_text",
