@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tomoset.benchmark import METRIC_VERSION
-from tomoset.errors import FormatError, InputMissingError, ParameterError
+from tomoset.errors import FormatError, GeometryError, InputMissingError, ParameterError
 from tomoset.formats.copick import write_config
 from tomoset.formats.ome_zarr import write_volume_zarr
 from tomoset.geometry import Grid
@@ -101,6 +101,37 @@ def test_masks_are_scored_where_both_have_them(project: ProjectLayout) -> None:
     assert "clDice" in score_table(scored)
     with pytest.raises(InputMissingError, match="no tomogram with both"):
         score_labels(request(project, "whole", metrics=("dice",)))
+
+
+def save_mask(project: ProjectLayout, user: str, mask: np.ndarray, voxel: float = 10.0, name: str = "liposome") -> None:
+    for run in RUNS:
+        masks = (Segmentation(name=name, mask_zyx=InMemory(mask), voxel_size_angstrom=voxel),)
+        made = Labels(run=run, user=user, session="1", voxel_size_angstrom=voxel, segmentations=masks)
+        save_labels(project, made)
+
+
+def test_a_mask_named_for_its_class_may_hold_ones(project: ProjectLayout) -> None:
+    save_mask(project, "binary", sheet(slice(10, 14), 1))
+    scored = score_labels(request(project, "binary", metrics=("dice",))).score
+    assert [item.dice for item in scored.segmentations] == [1.0] * len(RUNS)
+    assert scored.intervals["mean_dice"] == (1.0, 1.0)
+
+
+def test_masks_of_other_grids_and_values_are_refused(project: ProjectLayout) -> None:
+    save_mask(project, "strange", sheet(slice(10, 14), 9), name="semantic")
+    with pytest.raises(ParameterError, match="values 1, 2, 3 of the classes, found 9"):
+        score_labels(request(project, "strange", metrics=("dice",)))
+    save_mask(project, "small", sheet(slice(10, 14))[:20])
+    with pytest.raises(GeometryError, match="grid of the truth"):
+        score_labels(request(project, "small", metrics=("dice",)))
+
+
+def test_picks_in_voxels_are_recognised_in_a_project_too(project: ProjectLayout) -> None:
+    for run in RUNS:
+        picks = (Picks(object_name="apoferritin", positions_angstrom_xyz=places(run, 12) / 10),)
+        save_labels(project, labels(run, "voxels", picks))
+    with pytest.raises(ParameterError, match="voxels or nanometres"):
+        score_labels(request(project, "voxels"))
 
 
 def test_an_ignored_region_of_the_true_mask_sets_picks_aside(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Score semantic masks of a tomogram, class by class."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tomoset.benchmark.blocks import Mask, as_mask_source
 from tomoset.benchmark.overlap import Overlap, count_overlap
@@ -29,6 +29,7 @@ def score_segmentation(
     *,
     run: str = "",
     tolerance_angstrom: float | None = None,
+    known_labels: Collection[int] | None = None,
     resources: Resources | None = None,
     progress: Progress | None = None,
 ) -> tuple[SegmentationScore, ...]:
@@ -45,6 +46,8 @@ def score_segmentation(
         Name of the tomogram.
     tolerance_angstrom : float, optional
         Of the normalized surface Dice; two voxels unless told otherwise.
+    known_labels : collection of int, optional
+        Values that a predicted voxel may have beside 0 and ``IGNORE``; any unless told.
     resources, progress
         Threads; how far it has come.
 
@@ -58,13 +61,20 @@ def score_segmentation(
     GeometryError
         If the shapes differ.
     ParameterError
-        If the tolerance or the voxel size makes no sense.
+        If the tolerance or the voxel size makes no sense, or the prediction holds a value that no class has.
     """
     if not voxel_size_angstrom > 0:
         raise ParameterError(f"masks of {run}: expected a voxel size above 0 Å, found {voxel_size_angstrom:g}")
     tolerance = 2 * voxel_size_angstrom if tolerance_angstrom is None else tolerance_angstrom
     predicted, true = as_mask_source(predicted_zyx), as_mask_source(true_zyx)
     overlaps = count_overlap(predicted, true)
+    claimed = {value for value, overlap in overlaps.items() if overlap.both + overlap.predicted_only}
+    strange = sorted(claimed - set(claimed if known_labels is None else known_labels))
+    if strange:
+        raise ParameterError(
+            f"mask of {run}: expected the values {', '.join(map(str, sorted(known_labels or ())))} of the classes, "
+            f"found {', '.join(map(str, strange))}; write the labels of the configuration"
+        )
     report = progress or Silent()
     scores = []
     for i, item in enumerate(objects):

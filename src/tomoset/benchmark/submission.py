@@ -10,7 +10,7 @@ from tomoset.benchmark.rows import PickRows
 from tomoset.errors import ParameterError
 from tomoset.model import PickableObject
 
-__all__ = ["TomogramExtent", "check_submission", "require_valid"]
+__all__ = ["TomogramExtent", "check_frames", "check_submission", "require_valid"]
 
 Floats = NDArray[np.float64]
 
@@ -69,6 +69,15 @@ def check_submission(
             f"expected every pick once, found the same tomogram, class and place again in {_lines(repeated)}"
         )
     return problems + _misplaced(rows.select(finite), tomograms)
+
+
+def check_frames(rows: PickRows, tomograms: Mapping[str, TomogramExtent | None]) -> list[str]:
+    """Tomograms whose places look like another unit or frame; an empty list when none does.
+
+    For labels that were not made to be handed in, in which a pick outside the volume is only a bad pick.
+    """
+    problems = _misplaced(rows.select(np.all(np.isfinite(rows.positions_angstrom_xyz), axis=1)), tomograms)
+    return [problem for problem in problems if "look like" in problem]
 
 
 def require_valid(name: str, problems: Sequence[str]) -> None:
@@ -135,7 +144,7 @@ def _misplaced(rows: PickRows, tomograms: Mapping[str, TomogramExtent | None]) -
                 f"{np.count_nonzero(outside)} of {len(points)} outside{looks}"
             )
         elif looks:
-            problems.append(f"{run}: expected places in Å that fill the {volume} Å of the tomogram, found{looks[1:]}")
+            problems.append(f"{run}: expected places in Å within {volume} Å (x, y, z), found others{looks}")
     return problems
 
 

@@ -1,6 +1,7 @@
 """Masks of a project against the true ones, and picks against the true individuals' voxels (SHREC)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from tomoset.annotation import TomogramFrame, specimen_frame
 from tomoset.annotation.label_transfer import carry_mask
 from tomoset.benchmark import Panoptic, ShrecScore, panoptic_quality, score_segmentation, shrec_score
-from tomoset.errors import InputMissingError, ParameterError
+from tomoset.errors import InputMissingError, ParameterError, PixelSizeError
 from tomoset.formats.json_documents import read_json, understood
 from tomoset.formats.ome_zarr import open_volume_zarr
 from tomoset.model import (
@@ -20,6 +21,7 @@ from tomoset.model import (
     Labels,
     PickableObject,
     Progress,
+    Region,
     Resources,
     Segmentation,
     SegmentationScore,
@@ -79,27 +81,42 @@ def score_masks(
     """
     scores: list[SegmentationScore] = []
     for labels in predicted:
-        true = [each for each in truth.get(labels.run, ()) if each.kind == "semantic"]
         mine = [each for each in labels.segmentations if each.kind == "semantic"]
-        for item in objects:
-            claimed, real = _mask_of(item, mine, objects), _mask_of(item, true, objects)
-            if claimed is not None and real is not None:
-                scores += score_segmentation(
-                    claimed.mask_zyx,
-                    real.mask_zyx,
-                    [item],
-                    real.voxel_size_angstrom,
-                    run=labels.run,
-                    tolerance_angstrom=tolerance_angstrom,
-                    resources=resources,
-                    progress=progress,
-                )
+        true = [each for each in truth.get(labels.run, ()) if each.kind == "semantic"]
+        for claimed, real, classes in _pairs(mine, true, objects):
+            _check_grids(labels.run, claimed, real)
+            scores += score_segmentation(
+                claimed.mask_zyx,
+                real.mask_zyx,
+                classes,
+                real.voxel_size_angstrom,
+                run=labels.run,
+                tolerance_angstrom=tolerance_angstrom,
+                known_labels=[item.label for item in objects],
+                resources=resources,
+                progress=progress,
+            )
     if not scores:
         raise InputMissingError(
             "expected semantic masks in both the prediction and the truth, found no tomogram with both; "
             "leave out --metric dice, or name whose masks to score with --user and --session"
         )
     return tuple(scores)
+
+
+def _pairs(
+    mine: Sequence[Segmentation], true: Sequence[Segmentation], objects: Sequence[PickableObject]
+) -> list[tuple[Segmentation, Segmentation, list[PickableObject]]]:
+    """Predicted and true mask with the classes that both tell; classes of the same two masks together."""
+    pairs: dict[tuple[int, int], tuple[Segmentation, Segmentation, list[PickableObject]]] = {}
+    for item in objects:
+        claimed, real = _mask_of(item, mine, objects), _mask_of(item, true, objects)
+        if claimed is not None and real is not None:
+            pairs.setdefault((id(claimed), id(real)), (claimed, real, []))[2].append(item)
+    return [
+        (_as_labelled(claimed, classes), _as_labelled(real, classes), classes)
+        for claimed, real, classes in pairs.values()
+    ]
 
 
 def _mask_of(
@@ -109,6 +126,22 @@ def _mask_of(
     own = [each for each in masks if each.name == item.name]
     shared = [each for each in masks if each.name not in names]
     return next(iter(own or shared), None)
+
+
+def _as_labelled(mask: Segmentation, classes: Sequence[PickableObject]) -> Segmentation:
+    """A mask of one class by its name may hold any value but 0 for it: give it the class's own."""
+    if len(classes) == 1 and mask.name == classes[0].name:
+        return replace(mask, mask_zyx=_OneClass(mask.mask_zyx, classes[0].label))
+    return mask
+
+
+def _check_grids(run: str, claimed: Segmentation, real: Segmentation) -> None:
+    ours, theirs = claimed.voxel_size_angstrom, real.voxel_size_angstrom
+    if abs(ours - theirs) > 1e-3 * theirs:
+        raise PixelSizeError(
+            f"{run}: expected a mask {claimed.name!r} of the truth's {theirs:g} Å a voxel, found {ours:g} Å; "
+            "resample it to the tomogram it was made for"
+        )
 
 
 def score_instances(predicted: Sequence[Labels], truth: Mapping[str, Sequence[Segmentation]]) -> dict[str, Panoptic]:
@@ -124,25 +157,48 @@ def score_instances(predicted: Sequence[Labels], truth: Mapping[str, Sequence[Se
     return result
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Ignored:
     """Where a semantic mask is ``IGNORE``, as a source."""
 
-    def __init__(self, mask_zyx: ArraySource) -> None:
-        self._mask = mask_zyx
+    mask: ArraySource
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
-        return self._mask.shape
+        return self.mask.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the elements."""
         return np.dtype(bool)
 
-    def read(self, region: tuple[slice | int, ...] = ()) -> NDArray[Any]:
+    def read(self, region: Region = ()) -> NDArray[Any]:
         """Elements of a region."""
-        return np.asarray(self._mask.read(region) == IGNORE)
+        return np.asarray(self.mask.read(region) == IGNORE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OneClass:
+    """A mask whose every value but 0 and ``IGNORE`` is one label, as a source."""
+
+    mask: ArraySource
+    label: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        return self.mask.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return np.dtype(np.uint8)
+
+    def read(self, region: Region = ()) -> NDArray[Any]:
+        """Elements of a region."""
+        values = np.asarray(self.mask.read(region))
+        return np.where((values == 0) | (values == IGNORE), values, self.label).astype(np.uint8)
 
 
 def score_shrec(

@@ -20,6 +20,7 @@ from tomoset.benchmark import (
 )
 from tomoset.benchmark.intervals import with_mask_intervals
 from tomoset.benchmark.splits import SPLITS
+from tomoset.benchmark.submission import check_frames, require_valid
 from tomoset.benchmark.tasks import find_task
 from tomoset.errors import InputMissingError, ParameterError
 from tomoset.formats.copick import write_config
@@ -232,10 +233,13 @@ def _load_predicted(request: ScoreRequest, truth: Truth) -> list[Labels]:
         return labels_from_rows(rows, user=request.predicted.stem, session="0", voxel_size_angstrom=voxel)
     layout = ProjectLayout(request.predicted)
     names = tuple(item.name for item in truth.objects)
-    return [
+    predicted = [
         load_labels(layout, labels.run, request.user, request.session, names, labels.voxel_size_angstrom)
         for labels in truth.labels
     ]
+    extents = tomogram_extents(request.tomograms, runs)
+    require_valid(f"picks by {request.user} in {request.predicted}", check_frames(rows_from_labels(predicted), extents))
+    return predicted
 
 
 def _octopi(request: ScoreRequest, predicted: Sequence[Labels], truth: Truth) -> OctopiScore | None:
