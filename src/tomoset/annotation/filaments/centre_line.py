@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from tomoset.annotation.filaments.profile import RadialProfile
 from tomoset.annotation.filaments.response import segment_response
-from tomoset.annotation.filaments.views import MatchedViews
+from tomoset.annotation.filaments.views import MatchedViews, lies_across
 
-__all__ = ["along_curve", "line_amplitude", "refine_line", "tangents", "transverse_axes"]
+__all__ = ["along_curve", "levelled", "line_amplitude", "refine_line", "tangents", "transverse_axes"]
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +21,7 @@ _SAME_DIRECTION_DEG = 4.0
 _WINDOW_RADII = 0.5
 _SIDE = 9
 _FINER = 4
+_STEEPEST_COSINE = 0.7
 _MODEL_ERROR_ANGSTROM = 4.0
 
 
@@ -131,6 +132,33 @@ def refine_line(
         points = points + _joined(points, axes, mean, information, persistence_angstrom)
         points = along_curve(points, float(np.linalg.norm(np.diff(points, axis=0), axis=1).mean()))
     return points
+
+
+def levelled(views: MatchedViews, profile: RadialProfile, points_xyz: Floats, sigma_angstrom: float) -> Floats:
+    """Move and tilt a chain along the beam, as a whole, to where it is likeliest.
+
+    All views show a filament across the tilt axis alike, so that no single place of it tells its height; its ends
+    and its slight turn towards the axis do, together. Heights within four radii and slopes up to 0.6 are tried.
+    """
+    ends = points_xyz[-1] - points_xyz[0]
+    along = ends / np.linalg.norm(ends)
+    if not lies_across(along) or abs(along[0]) < _STEEPEST_COSINE:
+        return points_xyz
+    middle = points_xyz.mean(axis=0)
+    position = (points_xyz - middle) @ along
+    heights = np.linspace(-4, 4, 17) * profile.radius_angstrom
+    level = np.array([along[0], along[1], 0.0])
+    found = segment_response(views, profile, level / np.linalg.norm(level), sigma_angstrom)
+    flat = np.array(points_xyz)
+    flat[:, 2] = middle[2]
+    best, chosen = -np.inf, points_xyz
+    for slope in np.linspace(-0.6, 0.6, 13):
+        tilted = flat + np.outer(slope * position, [0.0, 0.0, 1.0])
+        tried = tilted[None] + heights[:, None, None] * np.array([0.0, 0.0, 1.0])
+        amplitude = np.nan_to_num(found.at(tried.reshape(-1, 3))[0]).reshape(len(heights), -1).mean(axis=1)
+        if amplitude.max() > best:
+            best, chosen = float(amplitude.max()), tried[amplitude.argmax()]
+    return chosen
 
 
 def _across(

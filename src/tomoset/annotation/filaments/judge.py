@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.filaments.centre_line import along_curve, line_amplitude, refine_line
+from tomoset.annotation.filaments.centre_line import along_curve, levelled, line_amplitude, refine_line
 from tomoset.annotation.filaments.extent import seen_extent
 from tomoset.annotation.filaments.params import FilamentParams
 from tomoset.annotation.filaments.profile import RadialProfile
@@ -20,6 +20,9 @@ End = Literal["end", "leaves-volume", "unknown"]
 
 _JOINING_COSINE = np.cos(np.deg2rad(15.0))
 _SHORT_RADII = 0.5
+_SAMPLES_PER_NODE = 6
+_PASSES = 3
+_HIDDEN_ERROR = 2.0
 _SAME_SHARE = 0.5
 
 
@@ -80,47 +83,72 @@ def judge_line(
     """
     radius = profile.radius_angstrom
     sigma = params.segment_radii * radius
-    points = refine_line(
-        views, profile, along_curve(chain_xyz, radius), sigma, params.persistence_length_angstrom, spread
-    )
-    spacing = radius / 6
-    fine = along_curve(points, spacing, extend_angstrom=(params.gap_radii + 2) * radius)
-    fine = fine[_run_inside(grid.contains(fine))]
-    if len(fine) < 3:
-        return None
-    short, _ = line_amplitude(views, profile, fine, _SHORT_RADII * radius)
-    extent = seen_extent(short, spacing, params.gap_radii * radius, radius)
-    if extent is None:
-        return None
-    reach = int(np.ceil(0.75 * radius / spacing))
-    first = 0 if extent.first <= reach else extent.first
-    last = len(fine) - 1 if extent.last >= len(fine) - 1 - reach else extent.last
-    ends: tuple[End, End] = (
-        "leaves-volume" if first == 0 else "end",
-        "leaves-volume" if last == len(fine) - 1 else "end",
-    )
-    bridged = np.zeros(len(fine), dtype=bool)
-    bridged[extent.first : extent.last + 1] = extent.bridged
-    every = max(1, min(6, (last - first) // 4))
-    index = np.unique(np.append(np.arange(first, last + 1, every), last))
-    if len(index) < 3:
-        return None
-    nodes = fine[index]
+    points, length = along_curve(chain_xyz, radius), 0.0
+    for _ in range(_PASSES):
+        points = levelled(views, profile, points, sigma)
+        points = refine_line(views, profile, points, sigma, params.persistence_length_angstrom, spread)
+        found = _found_along(points, views, profile, grid, params)
+        if found is None:
+            return None
+        nodes, bridged, ends = found
+        points = along_curve(nodes, radius)
+        longer = float(np.linalg.norm(np.diff(nodes, axis=0), axis=1).sum())
+        if abs(longer - length) < radius:
+            break
+        length = longer
     amplitude, error = line_amplitude(views, profile, nodes, sigma)
     amplitude = np.nan_to_num(amplitude)
     z = np.nan_to_num(amplitude / error)
-    share = min(1.0, every * spacing / (2 * np.sqrt(np.pi) * sigma))
+    step = float(np.linalg.norm(np.diff(nodes, axis=0), axis=1).mean())
+    share = min(1.0, step / (2 * np.sqrt(np.pi) * sigma))
     evidence = share * np.sum((amplitude - 0.5) / np.square(np.where(np.isfinite(error), error, np.inf) * spread))
     line = Line(
         points_angstrom_xyz=nodes,
         amplitude=amplitude,
         z=z,
-        bridged=np.array([bridged[max(0, i - every // 2) : i + every // 2 + 1].mean() > 0.5 for i in index]),
+        bridged=bridged,
         ends=ends,
         log_likelihood=float(evidence),
     )
     weak = np.median(amplitude) < params.amplitude or np.median(z) < params.least_z * spread
     return None if weak or line.length_angstrom < params.least_length_radii * radius else line
+
+
+def _found_along(
+    points: Floats, views: MatchedViews, profile: RadialProfile, grid: Grid, params: FilamentParams
+) -> tuple[Floats, NDArray[np.bool_], tuple[End, End]] | None:
+    """Nodes from end to end of what is seen along a line and its straight continuation, bridges, and kinds of end.
+
+    Where too few views show the continuation all the way out of the volume, the filament is taken to go on.
+    """
+    radius = profile.radius_angstrom
+    spacing = radius / _SAMPLES_PER_NODE
+    fine = along_curve(points, spacing, extend_angstrom=(params.gap_radii + 2) * radius)
+    fine = fine[_run_inside(grid.contains(fine))]
+    if len(fine) < 3:
+        return None
+    short, error = line_amplitude(views, profile, fine, _SHORT_RADII * radius)
+    hidden = ~(error <= _HIDDEN_ERROR * np.nanmedian(error)) if np.isfinite(error).any() else np.ones(len(fine), bool)
+    short[hidden] = np.nan
+    extent = seen_extent(short, spacing, params.gap_radii * radius, radius)
+    if extent is None:
+        return None
+    reach = int(np.ceil(0.75 * radius / spacing))
+    first = 0 if extent.first <= reach or hidden[: extent.first - reach].all() else extent.first
+    beyond = len(fine) - 1 - extent.last
+    last = len(fine) - 1 if beyond <= reach or hidden[extent.last + 1 + reach :].all() else extent.last
+    ends: tuple[End, End] = (
+        "leaves-volume" if first == 0 else "end",
+        "leaves-volume" if last == len(fine) - 1 else "end",
+    )
+    bridged = hidden.copy()
+    bridged[extent.first : extent.last + 1] = extent.bridged
+    every = max(1, min(_SAMPLES_PER_NODE, (last - first) // 4))
+    index = np.unique(np.append(np.arange(first, last + 1, every), last))
+    if len(index) < 3:
+        return None
+    near = [bridged[max(0, i - every // 2) : i + every // 2 + 1] for i in index]
+    return fine[index], np.array([part.mean() > 0.5 for part in near]), ends
 
 
 def _run_inside(inside: NDArray[np.bool_]) -> slice:

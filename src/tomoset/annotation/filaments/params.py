@@ -24,6 +24,8 @@ class FilamentParams:
         Spacing of the directions searched.
     pixel_radii, grid_radii : float
         Pixels of the views and voxels of the search, in radii of the filament.
+    search_blur_radii : float
+        Blur of the views in the search, in radii (rms per axis): its voxels are too coarse for all that they show.
     seed_amplitude, least_amplitude : float
         What the search must find for a trace to begin, and to go on.
     amplitude : float
@@ -57,10 +59,11 @@ class FilamentParams:
     segment_radii: float = 1.45
     angular_step_deg: float = 12.0
     pixel_radii: float = 0.22
+    search_blur_radii: float = 0.14
     grid_radii: float = 0.5
     seed_amplitude: float = 0.5
     least_amplitude: float = 0.3
-    amplitude: float = 0.65
+    amplitude: float = 0.6
     least_z: float = 4.0
     least_length_radii: float = 3.0
     gap_radii: float = 3.0
@@ -77,6 +80,7 @@ class FilamentParams:
             "segment_radii": (0.3, 20.0),
             "angular_step_deg": (2.0, 45.0),
             "pixel_radii": (0.02, 0.5),
+            "search_blur_radii": (0.0, 1.0),
             "grid_radii": (0.05, 0.7),
             "seed_amplitude": (0.05, 2.0),
             "least_amplitude": (0.05, 2.0),

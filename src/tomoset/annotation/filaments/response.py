@@ -113,6 +113,7 @@ def segment_response(
 
     from tomoset.annotation.filaments import _kernels
 
+    views = views.towards(direction_xyz)
     ny, nx = views.padded_shape_yx
     n_views = len(views.gain)
     responses = np.empty((n_views, ny, nx), np.float32) if out is None else out

@@ -157,7 +157,7 @@ def _followed(
     radius = profile.radius_angstrom
     size = tomogram.grid.size_angstrom_xyz - tomogram.grid.voxel_size_angstrom
     found = search_directions(
-        views,
+        views.softened(params.search_blur_radii * radius),
         profile,
         axis_directions(params.angular_step_deg),
         params.segment_radii * radius,

@@ -5,7 +5,7 @@ back-projection all but removes it from the volume, and no whitening of a box br
 as plain as any other. So the matched filter works there, and only its result is summed at the places of the volume.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,11 +19,12 @@ from tomoset.physics import (
     interaction_parameter_per_volt_angstrom,
 )
 
-__all__ = ["MatchedViews", "match_views"]
+__all__ = ["MatchedViews", "lies_across", "match_views"]
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
+_LEAST_ALONG_TILT_AXIS = 0.18
 _CLIP_SIGMA = 6.0
 _SMOOTH_RINGS = 5
 _TAPERED_PIXELS = 3
@@ -51,6 +52,9 @@ class MatchedViews:
     image_from_volume : (v, 2, 4) array of float64
         Affine map of volume-frame positions, Å, to positions in the image, Å from its index N // 2.
     camera_from_specimen : (v, 3, 3) array of float64
+    unweighted : MatchedViews or None
+        The same without a ramp. A long filament across the tilt axis has its signal where the ramp is zero, and its
+        amplitude would be judged by that of a short one.
     """
 
     weighted_hat: NDArray[np.complex64]
@@ -62,6 +66,11 @@ class MatchedViews:
     padded_shape_yx: tuple[int, int]
     image_from_volume: Floats
     camera_from_specimen: Floats
+    unweighted: "MatchedViews | None" = None
+
+    def towards(self, direction_xyz: Floats) -> "MatchedViews":
+        """The views to match a filament of a direction with: without the ramp where it lies across the tilt axis."""
+        return self.unweighted if self.unweighted is not None and lies_across(direction_xyz) else self
 
     @property
     def index_from_volume(self) -> Floats:
@@ -69,6 +78,20 @@ class MatchedViews:
         out = self.image_from_volume.copy()
         out[:, :, 3] -= self.origin_xy_angstrom
         return np.asarray(out / self.pixel_xy_angstrom[:, None])
+
+    def softened(self, blur_angstrom: float) -> "MatchedViews":
+        """The same with responses blurred, Å rms per axis, so that they can be sampled more coarsely."""
+        ny, nx = self.padded_shape_yx
+        ky = np.fft.fftfreq(ny, self.pixel_xy_angstrom[1])[:, None]
+        kx = np.fft.rfftfreq(nx, self.pixel_xy_angstrom[0])
+        soft = np.exp(-2 * np.square(np.pi * blur_angstrom) * (kx**2 + ky**2)).astype(np.float32)
+        return replace(
+            self,
+            weighted_hat=self.weighted_hat * soft,
+            gain=self.gain * soft,
+            noise=self.noise * np.square(soft),
+            unweighted=None if self.unweighted is None else self.unweighted.softened(blur_angstrom),
+        )
 
     def pixels_of(self, positions_angstrom_xyz: ArrayLike) -> Floats:
         """Fractional pixels (v, n, 2), x then y, of places (n, 3) of the volume frame."""
@@ -121,14 +144,30 @@ def match_views(
             f"of {tomogram.geometry.n_tilts} with {rows.size} tilts used; give the series it was made from"
         )
     prepared = [_view(series, int(row), pixel_size_angstrom, margin_angstrom) for row in rows]
+    transfers = [
+        _transfer(tomogram, series, int(row), view, blur_angstrom) for row, view in zip(rows, prepared, strict=True)
+    ]
+    flat = _assembled(tomogram, rows, prepared, [transfer for transfer, _ in transfers], None)
+    ramped = [transfer * across / (across + crowd_frequency_per_angstrom) for transfer, across in transfers]
+    return _assembled(tomogram, rows, prepared, [transfer for transfer, _ in transfers], flat, ramped)
+
+
+def _assembled(
+    tomogram: Tomogram,
+    rows: NDArray[np.intp],
+    prepared: "list[_View]",
+    transfers: list[Floats],
+    unweighted: MatchedViews | None,
+    weights: list[Floats] | None = None,
+) -> MatchedViews:
+    """Views as one, weighted with ``weights`` (the transfers themselves if None) over their noise power."""
     first = prepared[0]
     ny, nx = first.padded_shape_yx
     shape = (len(rows), ny, nx // 2 + 1)
     hat = np.empty(shape, dtype=np.complex64)
     gain, noise = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
-    for i, (row, view) in enumerate(zip(rows, prepared, strict=True)):
-        transfer, across = _transfer(tomogram, series, int(row), view, blur_angstrom)
-        weight = transfer * across / (across + crowd_frequency_per_angstrom) / view.power
+    for i, (view, transfer) in enumerate(zip(prepared, transfers, strict=True)):
+        weight = (transfer if weights is None else weights[i]) / view.power
         hat[i] = view.hat * weight
         gain[i] = transfer * weight
         noise[i] = np.square(weight) * view.power
@@ -142,7 +181,13 @@ def match_views(
         padded_shape_yx=first.padded_shape_yx,
         image_from_volume=_affine(tomogram, rows),
         camera_from_specimen=tomogram.geometry.image_from_specimen[rows],
+        unweighted=unweighted,
     )
+
+
+def lies_across(direction_xyz: Floats) -> bool:
+    """Whether a direction (unit, specimen axes) is so nearly across the tilt axis that all views show it alike."""
+    return bool(abs(direction_xyz[1]) < _LEAST_ALONG_TILT_AXIS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
