@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation import ConsensusParams, completeness_of, reach_consensus
+from tomoset.annotation import ConsensusParams, completeness_of, completeness_of_consensus, reach_consensus
 from tomoset.benchmark import match_one_to_one
 from tomoset.geometry import point_group, rotation_about
 from tomoset.model import Labels, PickableObject, Picks, Resources, Silent, stream
@@ -101,7 +101,8 @@ def annotate(
         turned = poses[seen]
         for axis in "xyz":
             turned = turned @ rotation_about(axis, own.normal(0, maker.pose, len(seen)))
-        called = np.where(own.random(len(seen)) < maker.confusion, own.integers(0, len(truth), len(seen)), rank)
+        neighbour = np.clip(rank + own.choice([-1, 1], len(seen)), 0, len(truth) - 1)
+        called = np.where(own.random(len(seen)) < maker.confusion, neighbour, rank)
         for other, label in enumerate(truth):
             found[label].append((moved[called == other], turned[called == other]))
         n_false = round(maker.false * n)
@@ -140,15 +141,15 @@ def main() -> None:
     labels = [
         Labels(
             run="TS1",
-            user=user,
-            session="1",
+            user=maker.twin or user,
+            session=user,
             voxel_size_angstrom=10.0,
             picks=tuple(annotate(maker, truth, size, options.seed, user).values()),
         )
         for user, maker in MAKERS.items()
     ]
     for users in (("expert", "novice", "templates"), ("templates", "net-a", "net-b"), tuple(MAKERS)):
-        compare([each for each in labels if each.user in users], truth, objects, size, " + ".join(users))
+        compare([each for each in labels if each.session in users], truth, objects, size, " + ".join(users))
 
 
 def compare(
@@ -172,8 +173,8 @@ def compare(
     (made,) = result.labels
     present = [item for item in objects if len(truth[item.name][0])]
     macro = {
-        each.user: float(np.mean([f1(each.of(i.name), truth[i.name][0], i.radius_angstrom)[0] for i in present]))
-        for each in [*labels, replace(made, user="consensus")]
+        each.session: float(np.mean([f1(each.of(i.name), truth[i.name][0], i.radius_angstrom)[0] for i in present]))
+        for each in [*labels, replace(made, session="consensus")]
     }
     best = max(value for user, value in macro.items() if user != "consensus")
     report(f"{who}: macro F1 of the best annotator", best, "")
@@ -192,7 +193,7 @@ def compare(
     report(f"{who}: median pose error of the consensus", float(np.median(np.concatenate(angles))), "degree")
     apart = []
     for each in result.annotators:
-        made_of = next(one for one in labels if one.user == each.user)
+        made_of = next(one for one in labels if one.session == each.session)
         for item in present:
             positions = truth[item.name][0]
             if len(positions) >= 30:
@@ -201,14 +202,12 @@ def compare(
                 apart.append(abs(each.sensitivity[item.name] - hit))
     report(f"{who}: sensitivities stated and true apart, mean", float(np.mean(apart)), "", 0.05)
     report(f"{who}: time for {len(result.votes[0].vote)} votes", seconds, "CPU s")
-    inside, total = 0, 0
-    for item, found in zip(objects, completeness_of(labels, objects), strict=True):
+    every_pick, by_probability = completeness_of(labels, objects), completeness_of_consensus(result, objects)
+    for item, plain, found in zip(objects, every_pick, by_probability, strict=True):
         n = len(truth[item.name][0])
         if n >= 30:
-            total += 1
-            inside += found.low <= n <= found.high
-            report(f"{who}: {item.name}, estimated over true number", found.estimate / n, "")
-    report(f"{who}: true numbers inside the interval of capture and recapture", inside, f"of {total}")
+            report(f"{who}: {item.name}, number estimated from all picks over the true one", plain.estimate / n, "")
+            report(f"{who}: {item.name}, from probabilities", abs(found.estimate / n - 1), "", 0.1)
 
 
 def pose_errors(picks: Picks, truth: tuple[Floats, Floats], item: PickableObject) -> Floats:

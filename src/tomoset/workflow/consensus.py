@@ -15,7 +15,7 @@ from tomoset.annotation import (
     Consensus,
     ConsensusParams,
     TransferParams,
-    completeness_of,
+    completeness_of_consensus,
     reach_consensus,
     transfer_labels,
 )
@@ -141,7 +141,8 @@ def make_consensus(
         for labels in consensus.labels
     )
     consensus = replace(consensus, labels=made)
-    completeness = _completeness(every, objects, gathered, authors)
+    by_all = any(len(sets) == len(authors) for sets in gathered.values())
+    completeness = completeness_of_consensus(consensus, objects) if by_all else ()
     files: list[Path] = []
     for labels, votes in zip(made, consensus.votes, strict=True):
         files += [*save_labels(layout, labels), save_origin(layout, labels, frames[labels.run])]
@@ -203,14 +204,6 @@ def _masks(sets: list[Labels]) -> tuple[Segmentation, ...]:
             found = staple([np.asarray(m.mask_zyx.read()) for m in alike])
             joined.append(replace(masks[0], name=name, mask_zyx=InMemory(found.mask_zyx)))
     return tuple(joined)
-
-
-def _completeness(
-    every: list[Labels], objects: Any, gathered: dict[str, list[Labels]], authors: tuple[tuple[str, str], ...]
-) -> tuple[Completeness, ...]:
-    if not any(len(sets) == len(authors) for sets in gathered.values()):
-        return ()
-    return completeness_of(every, objects)
 
 
 def _save_votes(layout: ProjectLayout, labels: Labels, rows: list[dict[str, str | int | float]]) -> Path:

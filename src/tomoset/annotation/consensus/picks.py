@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.annotation.consensus.agreement import AgreementOfPair, agreement
-from tomoset.annotation.consensus.dawid_skene import NOT_ASKED, estimate_reliability
+from tomoset.annotation.consensus.dawid_skene import NOT_ASKED, Reliability
+from tomoset.annotation.consensus.dependence import Block, blocks_of, dependent_pairs, estimate_in_blocks
 from tomoset.annotation.consensus.mean_rotation import mean_rotations
 from tomoset.annotation.consensus.params import ConsensusParams, consensus_methods_text
 from tomoset.annotation.consensus.positions import position_errors, weighted_positions
@@ -130,7 +131,7 @@ def reach_consensus(
     places = [_n_places(volumes_angstrom3, t, float(np.median(radius)) * params.radius_share) for t in tables]
     votes, counts = _vote_matrix(tables, annotators, places)
     prior = _prior(len(objects), params)
-    found = estimate_reliability(votes, prior, counts=counts, start=_start(prior, counts, votes))
+    found, pairs = _fitted(votes, counts, prior, [user for user, _ in annotators])
     errors = _position_errors(tables, annotators)
     made: list[Labels] = []
     ended: list[VoteTable] = []
@@ -152,8 +153,25 @@ def reach_consensus(
             _report(who, i, found.confusion[i], ended, errors, objects) for i, who in enumerate(annotators)
         ),
         agreement=agreement(ended, annotators, places),
-        warnings=_warnings(annotators),
+        warnings=_warnings(annotators, pairs),
     )
+
+
+def _fitted(
+    votes: NDArray[np.intp], counts: Floats, prior: Floats, users: list[str]
+) -> tuple[Reliability, list[tuple[int, int]]]:
+    """Reliabilities, once more with shared voices where some annotators turn out to err together."""
+    start = _start(prior, counts, votes)
+    pairs: list[tuple[int, int]] = []
+    blocks: list[Block] = [(i,) for i in range(len(users))]
+    apart = estimate_in_blocks(votes, counts, prior, start, blocks)
+    for pair in dependent_pairs(votes, counts, apart):
+        joined = blocks_of(users, [*pairs, pair], prior.shape[1])
+        if any(set(pair) <= set(block) for block in joined):
+            pairs.append(pair)
+            break  # what the clearest pair shares looks like dependence of others, too
+    blocks = blocks_of(users, pairs, prior.shape[1])
+    return estimate_in_blocks(votes, counts, prior, start, blocks), pairs
 
 
 def _by_run(labels: Sequence[Labels]) -> dict[str, list[Labels]]:
@@ -350,8 +368,12 @@ def _report(
     )
 
 
-def _warnings(annotators: list[Annotator]) -> tuple[str, ...]:
-    out = []
+def _warnings(annotators: list[Annotator], pairs: list[tuple[int, int]]) -> tuple[str, ...]:
+    out = [
+        f"{'/'.join(annotators[i])} and {'/'.join(annotators[j])} err together more often than chance: "
+        "what they say together counts as one vote"
+        for i, j in pairs
+    ]
     if len(annotators) == 2:
         out.append(
             "two annotators: where only one of them saw something, what is believed beforehand decides "
@@ -360,5 +382,8 @@ def _warnings(annotators: list[Annotator]) -> tuple[str, ...]:
     users = [user for user, _ in annotators]
     for user in sorted({u for u in users if users.count(u) > 1}):
         sessions = ", ".join(session for u, session in annotators if u == user)
-        out.append(f"{user} voted {users.count(user)} times ({sessions}): errors made twice count as agreement")
+        out.append(
+            f"{user} voted {users.count(user)} times ({sessions}): these count as one vote where two others voted, "
+            "else errors made twice are taken for agreement"
+        )
     return tuple(out)

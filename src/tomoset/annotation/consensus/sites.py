@@ -40,8 +40,7 @@ def join_sites(
     Returns
     -------
     (n,) array of int
-        Sites 0, 1, 2 … without gaps. Every two picks of one site are within reach of each other and of different
-        annotators.
+        Sites 0, 1, 2 … without gaps. All picks of a site are of different annotators and within reach of its middle.
 
     Raises
     ------
@@ -53,7 +52,8 @@ def join_sites(
     Pairs are joined from the nearest on, a pair of one class before any pair of two, as long as the whole site stays
     within reach (complete linkage). Then the picks of one annotator after the other are assigned anew to the sites of
     all others: as many as possible and, among those, with the smallest sum of distances. With two annotators this is
-    the optimal assignment.
+    the optimal assignment. At last sites are joined whose middles are within reach: where errors are as large as the
+    reach, the votes for one particle would else fall apart into two sites.
     """
     points = np.asarray(positions_angstrom_xyz, dtype=np.float64).reshape(-1, 3)
     if not np.all(np.isfinite(points)):
@@ -67,7 +67,7 @@ def join_sites(
             site = _assigned_anew(site, who, int(annotator), pairs)
         if np.array_equal(_numbered(before), _numbered(site)):
             break
-    return _numbered(site)
+    return _numbered(_merged(_numbered(site), points, who, np.asarray(reach_angstrom, dtype=np.float64)))
 
 
 def _pairs(points: Floats, who: Indices, classes: Indices, reach: Floats) -> _Pairs:
@@ -122,6 +122,32 @@ def _assigned_anew(site: Indices, who: Indices, annotator: int, pairs: _Pairs) -
     for i, s in assign_pairs(np.array(rows, np.intp), np.array(columns, np.intp), np.array(costs)):
         out[i] = s
     return _numbered(out)
+
+
+def _merged(site: Indices, points: Floats, who: Indices, reach: Floats) -> Indices:
+    """Join sites of different annotators, the nearest first, as long as every pick stays within reach of the middle."""
+    from scipy.spatial import KDTree
+
+    members = {s: np.flatnonzero(site == s).tolist() for s in range(int(site.max(initial=-1)) + 1)}
+    if len(members) < 2:
+        return site
+    middles = np.array([points[rows].mean(axis=0) for rows in members.values()])
+    found = KDTree(middles).query_pairs(float(reach.max()), output_type="ndarray")
+    order = np.argsort(np.linalg.norm(middles[found[:, 0]] - middles[found[:, 1]], axis=1), kind="stable")
+    home = list(range(len(members)))
+    for a, b in found[order].tolist():
+        one, two = home[a], home[b]
+        if one == two or {int(who[k]) for k in members[one]} & {int(who[k]) for k in members[two]}:
+            continue
+        rows = members[one] + members[two]
+        if np.all(np.linalg.norm(points[rows] - points[rows].mean(axis=0), axis=1) <= reach[rows].min()):
+            members[one] = rows
+            members[two] = []
+            home = [one if h == two else h for h in home]
+    out = site.copy()
+    for s, rows in members.items():
+        out[rows] = s
+    return out
 
 
 def _numbered(site: Indices) -> Indices:
