@@ -28,7 +28,8 @@ MEMBER_SHARE = 0.6  # of a patch's points must lie on a surface that takes it
 SEEN_WITHIN_ANGSTROM = 45.0
 TRUSTED_SHARE_OF_WEDGE = 0.9  # beyond, points drift along the fringes of the missing wedge
 RIM_SHARE_OF_WEDGE = 0.7
-LARGEST_SPREAD_ANGSTROM = 12.0
+LARGEST_SPREAD = 12.0  # Å, of points about their surface
+OTHER_SIDE_OF_RADIUS, MOST_FACING = 0.35, 4
 FEWEST_POINTS = 60
 FARTHEST_BESIDE_ANGSTROM = 500.0  # of membranes that run parallel, as those of one cell do
 EVEN_ANGSTROM = 40.0
@@ -148,22 +149,69 @@ def _closed_from(
     centre, radius = common_centre(seed.positions_angstrom_xyz, seed.normals)
     if not radius <= params.largest_radius_angstrom:
         return None, mine
-    for start, like, extra in [(centre, None, mine), *_beside(mine, points, group, free, closed)]:
-        taken, surface = extra, _fitted(points.select(extra), start, params, work, like)
-        for _ in range(4):
-            more = _grown(surface, points, group, free, taken)
-            if more.sum() == taken.sum():
-                break
-            taken = more
-            surface = _fitted(points.select(taken), surface.centre_angstrom_xyz, params, work, like)
-        chosen = points.select(taken)
-        coverage = _coverage(surface, chosen, work)
-        plausible = (
-            params.smallest_radius_angstrom / 2 <= surface.mean_radius_angstrom <= params.largest_radius_angstrom
-        )
-        if plausible and coverage >= params.least_coverage and surface.spread_angstrom <= LARGEST_SPREAD_ANGSTROM:
-            return ClosedMembrane(surface, chosen, coverage, like), taken
+    starts = [(centre, None, mine), *_beside(mine, points, group, free, closed)]
+    for trial in range(2):
+        for start, like, extra in starts:
+            found, taken = _grown_from(start, like, extra, points, group, free, work, params)
+            surface = found.surface
+            plausible = (
+                params.smallest_radius_angstrom / 2 <= surface.mean_radius_angstrom <= params.largest_radius_angstrom
+            )
+            if plausible and found.coverage >= params.least_coverage and surface.spread_angstrom <= LARGEST_SPREAD:
+                return found, taken
+        if trial == 0:
+            starts = _facing(mine, points, group, free, work, params)
     return None, mine
+
+
+def _grown_from(
+    start: Floats,
+    like: StarSurface | None,
+    first: Bools,
+    points: SurfacePoints,
+    group: NDArray[np.intp],
+    free: Bools,
+    work: WorkingVolume,
+    params: MembraneParams,
+) -> tuple[ClosedMembrane, Bools]:
+    """Fit, take the groups that lie on the surface, fit again until no more come."""
+    taken, surface = first, _fitted(points.select(first), start, params, work, like)
+    for _ in range(4):
+        more = _grown(surface, points, group, free, taken)
+        if more.sum() == taken.sum():
+            break
+        taken = more
+        surface = _fitted(points.select(taken), surface.centre_angstrom_xyz, params, work, like)
+    chosen = points.select(taken)
+    return ClosedMembrane(surface, chosen, _coverage(surface, chosen, work), like), taken
+
+
+def _facing(
+    mine: Bools,
+    points: SurfacePoints,
+    group: NDArray[np.intp],
+    free: Bools,
+    work: WorkingVolume,
+    params: MembraneParams,
+) -> list[tuple[Floats, None, Bools]]:
+    """Groups that may be the other side of a body, the outermost first: where its fit alone leads one to look.
+
+    The wedge hides the ends along the tilt axis, so that a vesicle may show as two halves which nothing joins.
+    """
+    seed = points.select(mine)
+    surface = _fitted(seed, common_centre(seed.positions_angstrom_xyz, seed.normals)[0], params, work, None)
+    reach = OTHER_SIDE_OF_RADIUS * surface.mean_radius_angstrom
+    near = free & ~mine & _may_reach(surface, points, reach)
+    heights = np.full(len(points), np.nan)
+    heights[near], _ = surface.heights_angstrom(points.positions_angstrom_xyz[near])
+    found = []
+    for number in np.unique(group[near]):
+        members = free & (group == number)
+        height, _ = _level(heights[members])
+        if np.count_nonzero(members) >= FEWEST_POINTS and abs(height) < reach:
+            found.append((height, surface.centre_angstrom_xyz, mine | members))
+    found.sort(key=lambda item: -item[0])
+    return [(centre, None, both) for _, centre, both in found[:MOST_FACING]]
 
 
 def _beside(
