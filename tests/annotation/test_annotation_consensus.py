@@ -176,7 +176,7 @@ def test_consensus_of_three_is_better_than_any_of_them_and_knows_who_is_good():
         picks = labels.of(name)
         near = np.linalg.norm(picks.positions_angstrom_xyz[:, None] - points[None], axis=-1)
         recall, precision = (near.min(axis=0) < 25).mean(), (near.min(axis=1) < 25).mean()
-        assert recall > 0.93, name
+        assert recall > 0.9, name
         assert precision > 0.91, name
         assert np.median(near.min(axis=1)) < 5.0
         assert picks.score_kind == "probability"
