@@ -10,11 +10,22 @@ from tomoset.formats.amira_labels import read_amira_labels
 from tomoset.formats.copick import read_picks, write_config, write_picks
 from tomoset.formats.mrc import read_volume, write_volume
 from tomoset.formats.ome_zarr import open_volume_zarr, write_mask_zarr, write_volume_zarr
-from tomoset.geometry import Grid, angle_between_deg, random_rotations
-from tomoset.model import FilamentTrace, InMemory, Labels, MembraneSurface, PickableObject, Picks, Segmentation
+from tomoset.geometry import Grid, TiltGeometry, angle_between_deg, random_rotations
+from tomoset.model import (
+    FilamentTrace,
+    InMemory,
+    Labels,
+    MembraneSurface,
+    PickableObject,
+    Picks,
+    Segmentation,
+    Silent,
+    Tomogram,
+)
 from tomoset.workflow.converting import convert_file
 from tomoset.workflow.label_files import load_labels, save_labels
 from tomoset.workflow.layout import ProjectLayout
+from tomoset.workflow.tomogram_files import save_tomogram
 
 GRID = Grid(shape_zyx=(20, 40, 30), voxel_size_angstrom=10.0)
 PIXEL = 2.5
@@ -329,3 +340,27 @@ def test_authors_are_chosen(tmp_path: Path, project: Path, tomogram: Path) -> No
     with pytest.raises(ParameterError, match=r"found me \(session 1\), you \(session 1\)"):
         convert_file(project, tmp_path / "a.csv", tomogram=tomogram)
     assert "6 picks of vlp" in convert_file(project, tmp_path / "a.csv", tomogram=tomogram, user="you")
+
+
+def reconstructed(project: Path, shift: float) -> Path:
+    geometry = TiltGeometry(
+        y_tilt_deg=[-3.0, 0.0, 3.0], z_rot_deg=[85.0] * 3, shift_xy_angstrom=[[shift, 0.0], [0.0, 0.0], [0.0, 4.0]]
+    )
+    volume = InMemory(np.zeros(GRID.shape_zyx, dtype=np.float32))
+    tomogram = Tomogram(run="TS_1", grid=GRID, volume_zyx=volume, tilt_indices=(0, 1, 2), geometry=geometry)
+    save_tomogram(ProjectLayout(project), tomogram, Silent())
+    return project / "ExperimentRuns" / "TS_1" / "VoxelSpacing10.000" / "wbp.zarr"
+
+
+def test_labels_of_an_earlier_reconstruction_are_refused_with_numbers(tmp_path: Path, project: Path) -> None:
+    tomogram = reconstructed(project, 0.0)
+    source = copick_file(tmp_path / "in", some_picks())
+    convert_file(source, project, tomogram=tomogram)
+    assert "6 picks of vlp" in convert_file(project, tmp_path / "a.csv")
+    reconstructed(project, 12.5)
+    with pytest.raises(GeometryError, match=r"earlier one, shifts up to 12\.5 Å and angles up to 0\.00° apart; move"):
+        convert_file(project, tmp_path / "b.csv")
+    with pytest.raises(GeometryError, match="another --session"):
+        convert_file(copick_file(tmp_path / "in", some_picks(3, "tmv")), project, tomogram=tomogram)
+    convert_file(source, project, tomogram=tomogram, session="2")
+    assert "6 picks of vlp" in convert_file(project, tmp_path / "b.csv", session="2")

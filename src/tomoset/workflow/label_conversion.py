@@ -21,6 +21,7 @@ from tomoset.workflow.label_exchange import (
     tidy_name,
 )
 from tomoset.workflow.label_files import load_labels, save_labels
+from tomoset.workflow.label_frames import check_origin, keep_origin
 from tomoset.workflow.label_losses import HOLDS, losses
 from tomoset.workflow.label_parts import load_label_set
 from tomoset.workflow.label_readers import read_foreign_labels
@@ -112,8 +113,10 @@ def _into_project(target: Path, frames: Sequence[Frame]) -> list[str]:
     for frame in frames:
         _check_run(layout, frame.labels.run)
         _check_tomogram(layout, frame.labels)
+        check_origin(layout, frame.labels, "keep the new ones under another --session")
     for frame in frames:
         save_labels(layout, _numbered_anew(layout, frame.labels, said), add=True)
+        keep_origin(layout, frame.labels)
     unknown = sorted(set(class_names(frames)) - {item.name for item in config.objects})
     if unknown:
         said.append(f"{', '.join(unknown)} not among the objects of copick_config.json: add them there")

@@ -39,6 +39,7 @@ from tomoset.model import IGNORE, InMemory, Labels, MembraneSurface, Picks, Segm
 from tomoset.model.labels import SegmentationKind
 from tomoset.workflow.label_exchange import UNKNOWN_RUN, Frame, LabelRequest
 from tomoset.workflow.label_files import labeled_voxel_size, load_labels
+from tomoset.workflow.label_frames import check_origin
 from tomoset.workflow.layout import ProjectLayout
 
 __all__ = ["read_foreign_labels"]
@@ -116,7 +117,10 @@ def _project(source: Path, ask: LabelRequest) -> list[Frame]:
             voxel = tomograms[0].voxel_size_angstrom if tomograms else ask.needed_grid(run).voxel_size_angstrom
         there = [t for t in tomograms if abs(t.voxel_size_angstrom - voxel) < 1e-3 * voxel]
         grid = ask.grid() or (open_volume_zarr(there[0].path)[1] if there else None)
-        frames.append(Frame(labels=load_labels(layout, run, user, session, None, voxel), grid=grid))
+        labels = load_labels(layout, run, user, session, None, voxel)
+        if ask.tomogram is None:
+            check_origin(layout, labels, "move them first with `tomoset transfer`, or give theirs with --tomogram")
+        frames.append(Frame(labels=labels, grid=grid))
     if not frames:
         raise InputMissingError(
             f"{source}: expected labels by {user} (session {session}), found none in {len(runs)} runs"
