@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tomoset.annotation.filaments.profile import RadialProfile
 from tomoset.annotation.filaments.views import MatchedViews
+from tomoset.errors import ParameterError
 from tomoset.model import Progress, Resources
 
 __all__ = ["DirectionMap", "SegmentResponse", "axis_directions", "search_directions", "segment_response"]
@@ -172,6 +173,11 @@ def search_directions(
         ``workers`` directions are tried at a time.
     progress : Progress
 
+    Raises
+    ------
+    ParameterError
+        If the maps of the search do not fit into the memory.
+
     Notes
     -----
     Directions differ in how much of the crowd their segments overlay, so that each is measured in units of its own
@@ -180,6 +186,13 @@ def search_directions(
     from tomoset.annotation.filaments import _kernels
 
     nx, ny, nz = (int(np.ceil(size / step_angstrom)) + 1 for size in size_angstrom_xyz)
+    needed = nz * ny * nx * (10 + 8 * max(1, resources.workers)) / 2**30
+    if needed > resources.memory_gib:
+        raise ParameterError(
+            f"filaments: expected a search that fits into {resources.memory_gib:g} GiB, found one that needs "
+            f"{needed:.3g} GiB on voxels of {step_angstrom:.3g} Å; a filament this thin needs a smaller tomogram, more "
+            "memory or fewer workers"
+        )
     best, best_amplitude = np.zeros((nz, ny, nx), np.float32), np.zeros((nz, ny, nx), np.float32)
     which = np.zeros((nz, ny, nx), np.int16)
     spreads = np.empty(len(directions_xyz))
