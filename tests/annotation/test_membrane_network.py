@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_network(checkpoint):
     twice = [train_membrane_network(params, seed=3, resources=Resources(), progress=Silent()) for _ in range(2)]
     for name, value in twice[0].weights.items():
         np.testing.assert_array_equal(value, twice[1].weights[name])
-    assert twice[0].losses == pytest.approx(checkpoint.losses[:2], rel=1e-5)
+    assert twice[0].losses[0] == pytest.approx(checkpoint.losses[0], rel=1e-5)
 
 
 def test_a_checkpoint_survives_its_document(checkpoint):
