@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tomoset.errors import FormatError, GeometryError, InputMissingError, Parame
 from tomoset.formats.copick import write_config
 from tomoset.formats.ome_zarr import write_volume_zarr
 from tomoset.geometry import Grid
-from tomoset.model import IGNORE, InMemory, Labels, PickableObject, Picks, Segmentation
+from tomoset.model import IGNORE, FilamentTrace, InMemory, Labels, PickableObject, Picks, Segmentation
 from tomoset.report.leaderboard import write_leaderboard
 from tomoset.workflow.label_files import save_labels
 from tomoset.workflow.layout import ProjectLayout
@@ -132,6 +133,25 @@ def test_picks_in_voxels_are_recognised_in_a_project_too(project: ProjectLayout)
         save_labels(project, labels(run, "voxels", picks))
     with pytest.raises(ParameterError, match="voxels or nanometres"):
         score_labels(request(project, "voxels"))
+
+
+def test_filaments_are_scored_by_length_and_individuals(project: ProjectLayout) -> None:
+    def traced(user: str, start: float) -> None:
+        for run in RUNS:
+            line = np.linspace((start, 300.0, 150.0), (750.0, 300.0, 150.0), 12)
+            trace = FilamentTrace(object_name="bsa", instance_id=1, points_angstrom_xyz=line, radius_angstrom=30.0)
+            save_labels(project, replace(labels(run, user, ()), filaments=(trace,)))
+
+    traced("tracer", 50.0)
+    traced("late", 190.0)
+    both = {"truth_user": "tracer", "truth_session": "1", "metrics": ("filaments",)}
+    scored = score_labels(request(project, "late", **both))
+    assert scored.filaments["bsa"].length_recall == pytest.approx(0.8, abs=0.04)
+    assert scored.filaments["bsa"].instance_f1 == 1.0
+    assert "inst. F1" in score_table(scored)
+    assert score_document(scored)["filaments"]["bsa"]["n_matched"] == len(RUNS)
+    with pytest.raises(InputMissingError, match="filaments in the truth"):
+        score_labels(request(project, "half", metrics=("filaments",)))
 
 
 def test_an_ignored_region_of_the_true_mask_sets_picks_aside(tmp_path: Path) -> None:

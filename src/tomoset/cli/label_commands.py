@@ -47,7 +47,9 @@ def score(
     ),
     user: str = typer.Option("tomoset", help="Whose labels (copick user_id)."),
     session: str = typer.Option("templates", help="Which round (copick session_id)."),
-    metric: str = typer.Option("f1,czii", help="f1, czii, octopi, shrec, strata, dice (masks); separated by commas."),
+    metric: str = typer.Option(
+        "f1,czii", help="f1, czii, octopi, shrec, strata, dice (masks), filaments; separated by commas."
+    ),
     truth_user: str = typer.Option("", help="Whose labels are the truth, in a copick project of several authors."),
     truth_session: str = typer.Option("", help="Which round of theirs."),
     weight: list[str] = typer.Option([], help="Weight of a class in the CZII mean: NAME=NUMBER; 0 leaves it out."),

@@ -18,6 +18,7 @@ from tomoset.benchmark import (
     rows_from_labels,
     score,
 )
+from tomoset.benchmark.filaments import FilamentScore
 from tomoset.benchmark.intervals import with_mask_intervals
 from tomoset.benchmark.splits import SPLITS
 from tomoset.benchmark.submission import check_frames, require_valid
@@ -25,6 +26,7 @@ from tomoset.benchmark.tasks import find_task
 from tomoset.errors import InputMissingError, ParameterError
 from tomoset.formats.copick import write_config
 from tomoset.model import Labels, PickableObject, Progress, Resources, Score, Segmentation
+from tomoset.workflow.filament_scoring import filament_documents, filament_table, score_traces, true_filaments
 from tomoset.workflow.label_files import load_labels, save_labels
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.mask_scoring import score_instances, score_masks, score_shrec, true_masks
@@ -45,7 +47,7 @@ __all__ = [
     "score_table",
 ]
 
-METRICS = ("f1", "czii", "octopi", "shrec", "strata", "dice")
+METRICS = ("f1", "czii", "octopi", "shrec", "strata", "dice", "filaments")
 """What can be asked for; F1 and what goes with it is always there."""
 
 
@@ -144,6 +146,7 @@ class ScoredProject:
     octopi : OctopiScore or None
     shrec : dict of str to ShrecScore
     panoptic : dict of str to Panoptic
+    filaments : dict of str to FilamentScore
     czii_weighted : float or None
         CZII's mean with the weights that were given; None where none were.
     """
@@ -160,6 +163,7 @@ class ScoredProject:
     octopi: OctopiScore | None = None
     shrec: dict[str, ShrecScore] = field(default_factory=dict)
     panoptic: dict[str, Panoptic] = field(default_factory=dict)
+    filaments: dict[str, FilamentScore] = field(default_factory=dict)
     czii_weighted: float | None = None
 
 
@@ -184,8 +188,8 @@ def score_labels(
     """
     truth = _load_truth(request)
     predicted = _load_predicted(request, truth)
-    found_masks = any(labels.segmentations for labels in predicted)
-    if not any(len(picks) for labels in predicted for picks in labels.picks) and not found_masks:
+    extended = any(labels.segmentations or labels.filaments for labels in predicted)
+    if not any(len(picks) for labels in predicted for picks in labels.picks) and not extended:
         raise InputMissingError(
             f"expected picks by {request.user!r} (session {request.session!r}) in {request.predicted}, found none; "
             "`tomoset annotate` makes them, --user and --session name others"
@@ -232,7 +236,7 @@ def _load_predicted(request: ScoreRequest, truth: Truth) -> list[Labels]:
         voxel = next((each.voxel_size_angstrom for each in extents.values() if each is not None), 1.0)
         return labels_from_rows(rows, user=request.predicted.stem, session="0", voxel_size_angstrom=voxel)
     layout = ProjectLayout(request.predicted)
-    names = tuple(item.name for item in truth.objects)
+    names = tuple(dict.fromkeys(item.name for item in (*truth.objects, *truth.mask_objects)))
     predicted = [
         load_labels(layout, labels.run, request.user, request.session, names, labels.voxel_size_angstrom)
         for labels in truth.labels
@@ -275,6 +279,9 @@ def _with_masks(
             for labels in scored.predicted
         }
         scored = replace(scored, shrec=shrec)
+    if "filaments" in request.metrics:
+        true = true_filaments(truth.labels, truth.simulated)
+        scored = replace(scored, filaments=score_traces(scored.predicted, true, request.truth))
     if "dice" in request.metrics:
         masks = _true_masks(request, truth)
         segmentations = score_masks(
@@ -337,6 +344,8 @@ def score_document(scored: ScoredProject) -> dict[str, Any]:
     notes: dict[str, Any] = {"truth_transfer": {labels.run: labels.notes for labels in scored.truth}}
     if scored.czii_weighted is not None:
         notes["czii_f4_weighted"] = scored.czii_weighted
+    if scored.filaments:
+        notes["filaments"] = filament_documents(scored.filaments)
     return document_of(
         stored,
         confusion=scored.confusion,
@@ -354,6 +363,8 @@ def score_table(scored: ScoredProject, metrics: Sequence[str] = ("f1", "czii")) 
         parts.append(f"CZII F4 with the given weights {scored.czii_weighted:.3f}")
     if scored.shrec:
         parts.append(shrec_table(scored.shrec))
+    if scored.filaments:
+        parts.append(filament_table(scored.filaments))
     if "strata" in metrics:
         parts.append(strata_table(scored.score.strata))
     if scored.score.segmentations:

@@ -167,7 +167,7 @@ def load_stated_truth(
         objects = project_objects(config, source, predicted_root)
         user, session = _author(source, user, session)
         labels = tuple(_labels_of(source, run, user, session, objects) for run in list_runs(source))
-        labels = tuple(each for each in labels if each.picks or each.segmentations)
+        labels = tuple(each for each in labels if each.picks or each.segmentations or each.filaments)
         sizes = _sizes(predicted_root, [each.run for each in labels]) or _sizes(source, [e.run for e in labels])
     else:
         raise InputMissingError(
