@@ -1,7 +1,8 @@
 """Methods in order, and which of them the tomograms at hand cannot tell apart."""
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tomoset.benchmark.intervals import Statistic
 from tomoset.benchmark.significance import PairedComparison, compare_scores
@@ -70,7 +71,10 @@ def rank_scores(
             f"leaderboard: expected one score a method, found several of {', '.join(twice)}; name them apart with "
             "`tomoset score --method`"
         )
-    against = {(a, b): compare_scores(one, other, statistic) for a, one in scores for b, other in scores if a != b}
+    against: dict[tuple[str, str], PairedComparison] = {}
+    for (a, one), (b, other) in itertools.combinations(scores, 2):
+        against[a, b] = compare_scores(one, other, statistic)
+        against[b, a] = _mirrored(against[a, b])
     better = _better(names, against, significant)
     lines = [
         RankedMethod(
@@ -86,11 +90,17 @@ def rank_scores(
     return tuple(sorted(lines, key=lambda line: -line.value))
 
 
+def _mirrored(comparison: PairedComparison) -> PairedComparison:
+    """The same seen from the other method."""
+    low, high = comparison.interval
+    return replace(comparison, difference=-comparison.difference, interval=(-high, -low))
+
+
 def _better(
     names: Sequence[str], against: dict[tuple[str, str], PairedComparison], significant: float
 ) -> dict[tuple[str, str], bool]:
     """Whether the first of each ordered pair is better, Holm's procedure over all unordered pairs."""
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    pairs = list(itertools.combinations(names, 2))
     better = dict.fromkeys(against, False)
     for tried, (a, b) in enumerate(sorted(pairs, key=lambda pair: against[pair].p_value)):
         comparison = against[a, b]
