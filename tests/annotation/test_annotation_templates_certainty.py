@@ -1,15 +1,14 @@
 """How sure picks are said to be, against draws whose truth is known; hand and contrast."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from tomoset.annotation.certainty import best_of_each, class_probabilities, false_discovery_rates, fit_mixture
+from tomoset.annotation.competition import Hits
 from tomoset.annotation.hand import contrast_is_inverted, hand_log_likelihood, mirrored
 from tomoset.annotation.preparation import Prepared
 from tomoset.annotation.refine import Refiner
-from tomoset.annotation.residual import subtract
+from tomoset.annotation.residual import add_template, subtract
 from tomoset.annotation.template_spectrum import template_spectrum
 from tomoset.annotation.whitening import WhitenedVolume
 from tomoset.geometry import random_rotations
@@ -72,7 +71,7 @@ def test_the_best_rival_is_near():
 
 def test_the_hand_of_a_molecule_is_told():
     """Two copies in noise: the template wins over its mirror image, and a mirrored template loses as clearly."""
-    structure = replace(built_in_structure("thyroglobulin"), symmetry="C2")
+    structure = built_in_structure("proteasome")
     n = 40
     weight = np.ones((24, 24, 13), np.float32)
     weight[0, 0, 0] = 0
@@ -82,15 +81,12 @@ def test_the_hand_of_a_molecule_is_told():
     fit = Refiner(template_spectrum(structure, VOXEL), weight, structure.radius_angstrom, VOXEL, 8.0)
     rotation = random_rotations(1, rng)
     place = np.array([[260.0, 262.0, 258.0]])
-    from tomoset.annotation.competition import Hits
-    from tomoset.annotation.residual import add_template
-
     add_template(prepared, fit, place[0], rotation[0], 2.0)
     hits = Hits(place, rotation, np.array([2 * fit.norm(rotation[0])]), np.array([fit.norm(rotation[0])]))
     amplitudes = subtract(prepared, hits, fit, 4.0)
-    right = hand_log_likelihood(prepared, hits, amplitudes, structure, "C2")
+    right = hand_log_likelihood(prepared, hits, amplitudes, structure, "D7")
     assert right > 10
-    assert hand_log_likelihood(prepared, hits.select(np.zeros(1, bool)), amplitudes[:0], structure, "C2") == 0.0
+    assert hand_log_likelihood(prepared, hits.select(np.zeros(1, bool)), amplitudes[:0], structure, "D7") == 0.0
     turned = mirrored(mirrored(structure))
     np.testing.assert_allclose(turned.positions_angstrom_xyz, structure.positions_angstrom_xyz)
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from tomoset.annotation.competition import Hits
 from tomoset.annotation.preparation import Prepared
-from tomoset.annotation.refine import Pose, Refiner, patch_around, refiner_of
-from tomoset.annotation.residual import nearest_voxel
+from tomoset.annotation.refine import patch_around, refiner_of
+from tomoset.annotation.residual import best_pose, nearest_voxel
 from tomoset.geometry import point_group, sample_rotations
 from tomoset.structures import Structure
 
@@ -20,8 +20,6 @@ Floats = NDArray[np.float64]
 HITS_JUDGED = 4
 _MOST_ROTATIONS = 2500
 _RIM_ANGSTROM = 10.0
-_POLISHED = 8
-_LEVELS = 4
 _TOP = 20
 _CLEARLY_BETTER = 1.25
 
@@ -71,7 +69,7 @@ def hand_log_likelihood(
         patch = patch_around(prepared.white.volume_zyx, place, own.half)
         patch += np.float32(amplitudes[i]) * own.image(hits.rotations[i], offset)
         right = own.polish(patch, hits.rotations[i], offset)
-        wrong = _best_pose(other, patch, rotations, offset)
+        wrong = best_pose(other, patch, rotations, offset)
         total += (right.z**2 - wrong.z**2) / 2
     return float(total)
 
@@ -80,15 +78,6 @@ def _step_deg(radius_angstrom: float, order: int) -> float:
     """Half a step moves the rim by 10 Å, unless that takes more rotations than are worth it."""
     affordable = np.cbrt(8 * np.pi**2 / (_MOST_ROTATIONS * order))
     return float(np.rad2deg(max(2 * _RIM_ANGSTROM / radius_angstrom, affordable)))
-
-
-def _best_pose(refiner: Refiner, patch_zyx: NDArray[np.float32], rotations: Floats, offset: Floats) -> Pose:
-    """Best fit over all rotations at a place that is nearly right."""
-    scores = refiner.scores(patch_zyx, rotations, offset)
-    starts = np.argsort(-scores, kind="stable")[:_POLISHED]
-    return max(
-        (refiner.polish(patch_zyx, rotations[i], offset, levels=_LEVELS) for i in starts), key=lambda pose: pose.z
-    )
 
 
 def contrast_is_inverted(upright_z: Sequence[Floats], inverted_z: Sequence[Floats]) -> bool:

@@ -26,7 +26,7 @@ from tomoset.annotation.whitening import WhitenedVolume
 from tomoset.geometry import point_group, sample_rotations
 from tomoset.model import Progress, Resources
 
-__all__ = ["Found", "noise_level", "refine_all", "search_all", "signal_amplitude", "tiers_of"]
+__all__ = ["Found", "all_round", "noise_level", "refine_all", "search_all", "signal_amplitude", "tiers_of"]
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +36,8 @@ _MOST_PER_CUBIC_MICROMETRE = 1.5e5
 _REFINED = 1.1
 # Refinement finds the rest of what the search between its rotations and voxels has missed.
 _ROUGHLY = 0.8
+_RIM_ANGSTROM = 10.0
+_FEW_ROTATIONS = 600
 _HEAVY_KDA = 250.0
 _STANDS_OUT_KDA = 1000.0
 
@@ -97,6 +99,15 @@ def search_all(
         _search_one(prepared, volume_hat, weight, template, step, rotations, resources, step_done)
         for template, step, rotations in plans
     ]
+
+
+def all_round(template: Template) -> Floats | None:
+    """Rotations half of whose step moves the rim by 10 Å, or None when there are more than a few hundred."""
+    group = point_group(template.object.symmetry)
+    step = 2 * _RIM_ANGSTROM / template.structure.radius_angstrom
+    if 8 * np.pi**2 / step**3 > _FEW_ROTATIONS * group.order:
+        return None
+    return sample_rotations(float(np.rad2deg(step)), group)
 
 
 def _search_one(

@@ -7,16 +7,17 @@ from numpy.typing import NDArray
 
 from tomoset.annotation.competition import Hits
 from tomoset.annotation.preparation import Prepared
-from tomoset.annotation.refine import Refiner, hits_at_poses, patch_around
+from tomoset.annotation.refine import Pose, Refiner, hits_at_poses, patch_around
 from tomoset.annotation.search import full_grid
 from tomoset.annotation.whitening import local_spectrum
 from tomoset.structures import Structure
 
-__all__ = ["add_template", "nearest_voxel", "resettle", "rewhitened", "subtract"]
+__all__ = ["add_template", "best_pose", "nearest_voxel", "resettle", "rewhitened", "subtract"]
 
 Floats = NDArray[np.float64]
 
 _LEAST_POWER = 0.05
+_CLIMBS, _LEVELS = 6, 4
 
 
 def subtract(prepared: Prepared, hits: Hits, refiner: Refiner, most: float) -> Floats:
@@ -64,7 +65,12 @@ def add_template(
 
 
 def resettle(
-    prepared: Prepared, hits: Hits, structure: Structure, refiner: Refiner, amplitudes: Floats
+    prepared: Prepared,
+    hits: Hits,
+    structure: Structure,
+    refiner: Refiner,
+    amplitudes: Floats,
+    rotations: Floats | None = None,
 ) -> tuple[Hits, Floats]:
     """Fit subtracted particles once more, each alone in what all others have left, and take them out again.
 
@@ -78,6 +84,8 @@ def resettle(
         Of the hits' class, made from the same weights, with a small angular step.
     amplitudes : (n,) array of float64
         By which the hits were subtracted.
+    rotations : (r, 3, 3) array of float64 or None
+        Tried at every hit besides its own.
 
     Returns
     -------
@@ -90,12 +98,23 @@ def resettle(
     for i, (position, rotation) in enumerate(zip(hits.positions_angstrom_xyz, hits.rotations, strict=True)):
         add_template(prepared, refiner, position, rotation, amplitudes[i])
         place, offset = nearest_voxel(position, white.voxel_size_angstrom)
-        pose = refiner.polish(patch_around(white.volume_zyx, place, refiner.half), rotation, offset)
+        patch = patch_around(white.volume_zyx, place, refiner.half)
+        pose = refiner.polish(patch, rotation, offset)
+        if rotations is not None:
+            pose = max(pose, best_pose(refiner, patch, rotations, offset), key=lambda each: each.z)
         positions.append(place[::-1] * white.voxel_size_angstrom + pose.shift_angstrom_xyz)
         poses.append(pose)
         fitted[i] = np.clip(pose.z / pose.norm, 0.0, 2.0 * amplitudes[i])
         add_template(prepared, refiner, positions[i], pose.rotation, -fitted[i])
     return hits_at_poses(positions, poses, structure, white), fitted
+
+
+def best_pose(refiner: Refiner, patch_zyx: NDArray[np.float32], rotations: Floats, offset_angstrom_xyz: Floats) -> Pose:
+    """Best fit over all rotations at a place that is nearly right: the likeliest few are climbed from."""
+    scores = refiner.scores(patch_zyx, rotations, offset_angstrom_xyz)
+    starts = np.argsort(-scores, kind="stable")[:_CLIMBS]
+    poses = (refiner.polish(patch_zyx, rotations[i], offset_angstrom_xyz, levels=_LEVELS) for i in starts)
+    return max(poses, key=lambda pose: pose.z)
 
 
 def nearest_voxel(position_angstrom_xyz: Floats, voxel_size_angstrom: float) -> tuple[NDArray[np.intp], Floats]:

@@ -19,6 +19,7 @@ from tomoset.annotation.picking import Chosen, no_picks, picks_of
 from tomoset.annotation.preparation import Prepared, prepare
 from tomoset.annotation.pursuit import (
     Found,
+    all_round,
     noise_level,
     refine_all,
     search_all,
@@ -263,12 +264,16 @@ def _without_loners(claim: Claims, chosen: NDArray[np.intp]) -> Claims:
 
 
 def _settle(state: _State) -> None:
-    """Fit every chosen particle once more, alone in the residual that all others have left."""
+    """Fit every chosen particle once more, alone in the residual that all others have left.
+
+    Of particles with few distinct rotations all are tried again: the coarse search may have missed the right one.
+    """
     ready = state.prepared.faded(state.blur_angstrom or 0.0)
     for each in state.classes:
         structure = each.found.template.structure
+        rotations = None if each.found.template.decoy else all_round(each.found.template)
         refiner = refiner_of(structure, ready, _SETTLE_STEP_DEG)
-        each.chosen, each.amplitudes = resettle(ready, each.chosen, structure, refiner, each.amplitudes)
+        each.chosen, each.amplitudes = resettle(ready, each.chosen, structure, refiner, each.amplitudes, rotations)
 
 
 def _judge_hand(state: _State, tomogram: Tomogram) -> dict[str, float]:
