@@ -89,7 +89,7 @@ def test_samples_are_the_middles_of_equal_pieces():
     np.testing.assert_allclose(samples[[0, -1]], [[5, 0, 0], [50, 45, 0]])
 
 
-@pytest.mark.parametrize("tolerance, overlap", [(0.0, 0.5), (float("nan"), 0.5), (45.0, 0.0), (45.0, 1.5)])
+@pytest.mark.parametrize(("tolerance", "overlap"), [(0.0, 0.5), (float("nan"), 0.5), (45.0, 0.0), (45.0, 1.5)])
 def test_a_tolerance_that_means_nothing_is_refused(tolerance, overlap):
     with pytest.raises(ParameterError, match="tolerance above 0"):
         score_filaments([], [], tolerance_angstrom=tolerance, overlap=overlap)

@@ -5,6 +5,12 @@ from tomoset.annotation.completeness import Completeness, completeness_of, compl
 from tomoset.annotation.consensus import Consensus, ConsensusParams, consensus_methods_text, reach_consensus
 from tomoset.annotation.decoys import filament_decoy, membrane_decoy
 from tomoset.annotation.detectability import Detectability, detectability, detectability_methods_text, verdict_of
+from tomoset.annotation.filaments import (
+    FilamentParams,
+    filament_methods_text,
+    trace_filaments,
+    truth_filaments,
+)
 from tomoset.annotation.frames import FrameFit, fit_specimen_frames
 from tomoset.annotation.label_transfer import TomogramFrame, TransferParams, transfer_labels, transfer_methods_text
 from tomoset.annotation.membranes import (
@@ -41,6 +47,7 @@ __all__ = [
     "Detectability",
     "DetectorParams",
     "EvidenceParams",
+    "FilamentParams",
     "FrameFit",
     "MembraneCheckpoint",
     "MembraneNetworkParams",
@@ -60,6 +67,7 @@ __all__ = [
     "detectability_methods_text",
     "evidence_methods_text",
     "filament_decoy",
+    "filament_methods_text",
     "find_membranes",
     "fit_specimen_frames",
     "gather_evidence",
@@ -71,11 +79,13 @@ __all__ = [
     "segment",
     "segment_membranes_with_network",
     "specimen_frame",
+    "trace_filaments",
     "train_detector",
     "train_membrane_network",
     "train_segmenter",
     "transfer_labels",
     "transfer_methods_text",
+    "truth_filaments",
     "truth_labels",
     "truth_methods_text",
     "verdict_of",

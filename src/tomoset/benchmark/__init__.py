@@ -4,6 +4,7 @@ from tomoset.benchmark.calibration import fdr_calibration, probability_calibrati
 from tomoset.benchmark.confusion import Confusion, confusion
 from tomoset.benchmark.curves import free_response, newly_matched, precision_recall
 from tomoset.benchmark.czii import CZII_BETA, CZII_RULES, CziiRules, CziiScore, czii_counts, czii_score, f_beta
+from tomoset.benchmark.filaments import FilamentScore, pooled_filaments, score_filaments
 from tomoset.benchmark.matching import Matching, match_one_to_one, neighbours_within
 from tomoset.benchmark.octopi import OctopiScore, octopi_counts, octopi_score
 from tomoset.benchmark.overlap import Overlap, count_overlap, dice, iou
@@ -29,6 +30,7 @@ __all__ = [
     "Confusion",
     "CziiRules",
     "CziiScore",
+    "FilamentScore",
     "Matching",
     "OctopiScore",
     "Overlap",
@@ -59,10 +61,12 @@ __all__ = [
     "octopi_score",
     "pair_runs",
     "panoptic_quality",
+    "pooled_filaments",
     "precision_recall",
     "probability_calibration",
     "rows_from_labels",
     "score",
+    "score_filaments",
     "score_segmentation",
     "segmentation_methods_text",
     "shrec_score",
