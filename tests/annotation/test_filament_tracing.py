@@ -79,7 +79,7 @@ def test_two_workers_find_the_same(crossing, labels):
 def test_two_species_are_told_apart():
     rods = [("tmv", (300, 400, 500), (1500, 500, 560)), ("thin", (500, 1400, 560), (1400, 700, 500))]
     phantom = filament_phantom.make(rods, seed=3)
-    found = traced(phantom, ("tmv", "thin"), replace(COARSE, angular_step_deg=25.0))
+    found = traced(phantom, ("tmv", "thin"))
     for name in ("tmv", "thin"):
         score = score_filaments(
             [t for t in found.filaments if t.object_name == name],
