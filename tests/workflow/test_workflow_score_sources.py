@@ -11,7 +11,8 @@ import pytest
 from tomoset.benchmark import METRIC_VERSION
 from tomoset.errors import FormatError, GeometryError, InputMissingError, ParameterError
 from tomoset.formats.copick import write_config
-from tomoset.formats.ome_zarr import write_volume_zarr
+from tomoset.formats.mrc_writing import write_volume
+from tomoset.formats.ome_zarr import write_mask_zarr, write_volume_zarr
 from tomoset.geometry import Grid
 from tomoset.model import IGNORE, FilamentTrace, InMemory, Labels, PickableObject, Picks, Segmentation
 from tomoset.report.leaderboard import write_leaderboard
@@ -152,6 +153,40 @@ def test_filaments_are_scored_by_length_and_individuals(project: ProjectLayout) 
     assert score_document(scored)["filaments"]["bsa"]["n_matched"] == len(RUNS)
     with pytest.raises(InputMissingError, match="filaments in the truth"):
         score_labels(request(project, "half", metrics=("filaments",)))
+
+
+def test_a_folder_of_masks_is_a_submission(project: ProjectLayout, tmp_path: Path) -> None:
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for i, run in enumerate(RUNS):
+        mask = sheet(slice(10, 14))
+        if i % 2:
+            write_mask_zarr(folder / f"{run}.zarr", mask, GRID)
+        else:
+            write_volume(folder / f"{run}.mrc", mask, 10.0)
+    scored = score_labels(request(project, "", predicted=folder, metrics=("dice",))).score
+    assert [item.dice for item in scored.segmentations if item.object_name == "liposome"] == [1.0] * len(RUNS)
+    write_mask_zarr(folder / "TS009.zarr", mask, GRID)
+    (folder / "TS001.mrc").unlink()
+    with pytest.raises(ParameterError, match=r"TS001.mrc or TS001.zarr(.|\n)*found TS009"):
+        score_labels(request(project, "", predicted=folder, metrics=("dice",)))
+
+
+def test_instances_are_scored_by_themselves(project: ProjectLayout) -> None:
+    def numbered(user: str, cut: int) -> None:
+        mask = np.zeros(GRID.shape_zyx, dtype=np.uint32)
+        mask[5:15, 5:15, 5:15], mask[5:15, 5:cut, 40:60] = 1, 2
+        for run in RUNS:
+            masks = (Segmentation(name="all", mask_zyx=InMemory(mask), voxel_size_angstrom=10.0, kind="instance"),)
+            save_labels(project, replace(labels(run, user, ()), segmentations=masks))
+
+    numbered("numberer", 25)
+    numbered("short", 20)
+    both = {"truth_user": "numberer", "truth_session": "1", "metrics": ("instances",)}
+    scored = score_labels(request(project, "short", **both)).score
+    assert scored.panoptic_quality == pytest.approx((1 + 0.75) / 2)
+    with pytest.raises(InputMissingError, match="instance masks in both"):
+        score_labels(request(project, "half", metrics=("instances",)))
 
 
 def test_an_ignored_region_of_the_true_mask_sets_picks_aside(tmp_path: Path) -> None:

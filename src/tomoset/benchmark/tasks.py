@@ -73,6 +73,7 @@ class Task:
 _TABLE = (
     "a .csv of experiment, particle_type, x, y, z (Å from the centre of voxel (0, 0, 0)) and, if there is one, score"
 )
+_MASKS = "a copick project, or a folder of RUN.mrc or RUN.zarr, with one mask a tomogram"
 _COPICK = "or a copick project with picks"
 _METRIC: dict[Kind, Statistic] = {
     "localisation": "f1_any_class",
@@ -84,9 +85,9 @@ _METRIC: dict[Kind, Statistic] = {
 _SUBMISSION: dict[Kind, str] = {
     "localisation": f"{_TABLE}, {_COPICK}; classes are not looked at",
     "classification": f"{_TABLE}, {_COPICK}",
-    "semantic": "a copick project with one uint8 mask a tomogram, values as its configuration labels the classes",
-    "instance": "a copick project with one uint32 mask a tomogram, every individual its own number",
-    "membrane": "a copick project with one uint8 mask a tomogram and membrane class",
+    "semantic": f"{_MASKS} of uint8, values as the configuration labels the classes",
+    "instance": f"{_MASKS} of uint32, every individual its own number",
+    "membrane": f"{_MASKS} of uint8, values as the configuration labels the membranes",
 }
 
 

@@ -41,20 +41,20 @@ def annotate(
 
 
 def score(
-    predicted: Path = typer.Argument(..., help="A project, any copick project, or a .csv of picks."),
+    predicted: Path = typer.Argument(..., help="A project, any copick project, a .csv of picks, or a folder of masks."),
     truth: Path = typer.Argument(
         ..., help="PROJECT/GroundTruth of a simulated project, a copick project, or a .csv of picks."
     ),
     user: str = typer.Option("tomoset", help="Whose labels (copick user_id)."),
     session: str = typer.Option("templates", help="Which round (copick session_id)."),
     metric: str = typer.Option(
-        "f1,czii", help="f1, czii, octopi, shrec, strata, dice (masks), filaments; separated by commas."
+        "f1,czii", help="f1, czii, octopi, shrec, strata, dice, instances, filaments; separated by commas."
     ),
     truth_user: str = typer.Option("", help="Whose labels are the truth, in a copick project of several authors."),
     truth_session: str = typer.Option("", help="Which round of theirs."),
     weight: list[str] = typer.Option([], help="Weight of a class in the CZII mean: NAME=NUMBER; 0 leaves it out."),
     objects: Path | None = typer.Option(None, help="copick_config.json with the classes, where neither side has one."),
-    project: Path | None = typer.Option(None, help="Project that holds the tomograms, for a .csv."),
+    project: Path | None = typer.Option(None, help="Project that holds the tomograms, for a .csv or masks."),
     tolerance: float | None = typer.Option(None, help="Of the normalized surface Dice, Å; two voxels unless given."),
     method: str = typer.Option("", help="Name to put on the score."),
     task: str = typer.Option("", help="Task of the benchmark; `tomoset benchmark tasks` lists them."),

@@ -78,7 +78,7 @@ def _end(value: float) -> str:
 
 
 def mask_table(scores: Sequence[SegmentationScore], panoptic: dict[str, Panoptic] | None = None) -> str:
-    """One line a tomogram and class."""
+    """One line a tomogram and class, and one a tomogram for its individuals."""
     names = ("Dice", "IoU", "prec.", "recall", "surf.", "NSD", "clDice", "HD95 Å")
     rows = [f"{'run':<14}{'object':<16}" + "".join(f"{name:>{7 if i < 6 else 8}}" for i, name in enumerate(names))]
     rows += [

@@ -26,13 +26,14 @@ from tomoset.benchmark.tasks import find_task
 from tomoset.errors import InputMissingError, ParameterError
 from tomoset.formats.copick import write_config
 from tomoset.model import Labels, PickableObject, Progress, Resources, Score, Segmentation
+from tomoset.model.labels import SegmentationKind
 from tomoset.workflow.filament_scoring import filament_documents, filament_table, score_traces, true_filaments
 from tomoset.workflow.label_files import load_labels, save_labels
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.mask_scoring import score_instances, score_masks, score_shrec, true_masks
 from tomoset.workflow.score_files import StoredScore, document_of, write_score
 from tomoset.workflow.score_tables import mask_table, pick_table, shrec_table, strata_table
-from tomoset.workflow.submissions import tomogram_extents, validated_submission
+from tomoset.workflow.submissions import is_mask_folder, read_mask_folder, tomogram_extents, validated_submission
 from tomoset.workflow.truth_sources import Truth, is_simulated, load_simulated_truth, load_stated_truth
 
 __all__ = [
@@ -47,7 +48,7 @@ __all__ = [
     "score_table",
 ]
 
-METRICS = ("f1", "czii", "octopi", "shrec", "strata", "dice", "filaments")
+METRICS = ("f1", "czii", "octopi", "shrec", "strata", "dice", "instances", "filaments")
 """What can be asked for; F1 and what goes with it is always there."""
 
 
@@ -58,7 +59,7 @@ class ScoreRequest:
     Parameters
     ----------
     predicted : Path
-        A project, any copick project, or a ``.csv`` of picks.
+        A project, any copick project, a ``.csv`` of picks, or a folder of masks ``RUN.mrc`` or ``RUN.zarr``.
     truth : Path
         A simulated project's GroundTruth, a copick project, or a ``.csv``.
     user, session : str
@@ -72,7 +73,7 @@ class ScoreRequest:
     objects : Path or None
         copick configuration with classes and radii, where neither side has one.
     project : Path or None
-        Project that holds the tomograms, for a table of picks.
+        Project that holds the tomograms, for a table of picks or a folder of masks.
     method : str
         Name to put on the score.
     task, split : str
@@ -122,7 +123,7 @@ class ScoreRequest:
     @property
     def tomograms(self) -> Path:
         """Project whose tomograms the predictions were made on."""
-        if not self.is_table:
+        if not self.is_table and not is_mask_folder(self.predicted):
             return self.predicted
         return self.project or (self.truth.parent if is_simulated(self.truth) else self.truth)
 
@@ -213,7 +214,11 @@ def score_labels(
 
 
 def _method_name(request: ScoreRequest) -> str:
-    return request.predicted.stem if request.is_table else f"{request.user} {request.session}"
+    return (
+        request.predicted.stem
+        if request.is_table or is_mask_folder(request.predicted)
+        else f"{request.user} {request.session}"
+    )
 
 
 def _load_truth(request: ScoreRequest) -> Truth:
@@ -235,6 +240,9 @@ def _load_predicted(request: ScoreRequest, truth: Truth) -> list[Labels]:
         rows = validated_submission(request.predicted, truth.objects, extents)
         voxel = next((each.voxel_size_angstrom for each in extents.values() if each is not None), 1.0)
         return labels_from_rows(rows, user=request.predicted.stem, session="0", voxel_size_angstrom=voxel)
+    if is_mask_folder(request.predicted):
+        kind: SegmentationKind = "instance" if "instances" in request.metrics else "semantic"
+        return read_mask_folder(request.predicted, runs, user=request.predicted.name, session="0", kind=kind)
     layout = ProjectLayout(request.predicted)
     names = tuple(dict.fromkeys(item.name for item in (*truth.objects, *truth.mask_objects)))
     predicted = [
@@ -282,8 +290,11 @@ def _with_masks(
     if "filaments" in request.metrics:
         true = true_filaments(truth.labels, truth.simulated)
         scored = replace(scored, filaments=score_traces(scored.predicted, true, request.truth))
+    if not {"dice", "instances"} & set(request.metrics):
+        return scored
+    masks = _true_masks(request, truth)
+    result = scored.score
     if "dice" in request.metrics:
-        masks = _true_masks(request, truth)
         segmentations = score_masks(
             scored.predicted,
             masks,
@@ -292,14 +303,15 @@ def _with_masks(
             resources=resources,
             progress=progress,
         )
-        panoptic = score_instances(scored.predicted, masks)
-        result = replace(
-            scored.score,
-            segmentations=segmentations,
-            panoptic={run: item.panoptic_quality for run, item in panoptic.items()},
+        result = replace(result, segmentations=segmentations)
+    panoptic = score_instances(scored.predicted, masks)
+    if "instances" in request.metrics and not panoptic:
+        raise InputMissingError(
+            "expected instance masks in both the prediction and the truth, found no tomogram with both; "
+            "leave out --metric instances"
         )
-        scored = replace(scored, score=with_mask_intervals(result), panoptic=panoptic)
-    return scored
+    result = replace(result, panoptic={run: item.panoptic_quality for run, item in panoptic.items()})
+    return replace(scored, score=with_mask_intervals(result), panoptic=panoptic)
 
 
 def _true_masks(request: ScoreRequest, truth: Truth) -> dict[str, tuple[Segmentation, ...]]:
@@ -367,6 +379,6 @@ def score_table(scored: ScoredProject, metrics: Sequence[str] = ("f1", "czii")) 
         parts.append(filament_table(scored.filaments))
     if "strata" in metrics:
         parts.append(strata_table(scored.score.strata))
-    if scored.score.segmentations:
+    if scored.score.segmentations or scored.panoptic:
         parts.append(mask_table(scored.score.segmentations, scored.panoptic))
     return "\n\n".join(parts)

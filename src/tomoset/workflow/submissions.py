@@ -1,8 +1,8 @@
-"""Predictions on disk: a project or copick folder, or a table in the shape of the CZII challenge."""
+"""Submissions on disk that are no project: a table in the shape of the CZII challenge, a folder of masks."""
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,19 @@ from tomoset.benchmark import PickRows
 from tomoset.benchmark.submission import TomogramExtent, check_submission, require_valid
 from tomoset.errors import FormatError, InputMissingError
 from tomoset.formats.copick import list_tomograms, read_config
+from tomoset.formats.mrc import read_volume
 from tomoset.formats.ome_zarr import open_volume_zarr
-from tomoset.model import PickableObject
+from tomoset.model import ArraySource, Labels, PickableObject, Segmentation
+from tomoset.model.labels import SegmentationKind
 
-__all__ = ["project_objects", "read_submission", "tomogram_extents", "validated_submission"]
+__all__ = [
+    "is_mask_folder",
+    "project_objects",
+    "read_mask_folder",
+    "read_submission",
+    "tomogram_extents",
+    "validated_submission",
+]
 
 _RUN = ("experiment", "run", "tomogram", "tomo_id")
 _CLASS = ("particle_type", "object", "class", "label")
@@ -67,6 +76,53 @@ def validated_submission(
     rows = read_submission(path)
     require_valid(path.name, check_submission(rows, objects, tomograms))
     return rows
+
+
+def is_mask_folder(path: Path) -> bool:
+    """Whether a folder holds masks by themselves: ``RUN.mrc`` or ``RUN.zarr``, and no copick project."""
+    return path.is_dir() and not (path / "ExperimentRuns").is_dir() and bool(_mask_files(path))
+
+
+def _mask_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in (".mrc", ".zarr") and path.name[0] != ".")
+
+
+def read_mask_folder(
+    folder: Path, runs: Sequence[str], *, user: str, session: str, kind: SegmentationKind = "semantic"
+) -> list[Labels]:
+    """Open one mask a tomogram, named after it.
+
+    Parameters
+    ----------
+    folder : Path
+    runs : sequence of str
+        The tomograms that want one.
+    user, session : str
+        Author and round to put on them.
+    kind : {"semantic", "instance"}
+
+    Raises
+    ------
+    ParameterError
+        If a tomogram has no mask or two, or a mask has no tomogram.
+    """
+    files = _mask_files(folder)
+    named = [path.stem for path in files]
+    problems = [f"expected a mask {run}.mrc or {run}.zarr, found none" for run in sorted(set(runs) - set(named))]
+    problems += [f"expected one mask of {run}, found two" for run in sorted({n for n in named if named.count(n) > 1})]
+    problems += [f"expected no mask but of the tomograms, found {name}" for name in sorted(set(named) - set(runs))]
+    require_valid(folder.name, problems)
+    made = []
+    for path in files:
+        source: ArraySource
+        if path.suffix == ".mrc":
+            source, voxel = read_volume(path)
+        else:
+            source, grid = open_volume_zarr(path)
+            voxel = grid.voxel_size_angstrom
+        mask = Segmentation(name=kind, mask_zyx=source, voxel_size_angstrom=voxel, kind=kind)
+        made.append(Labels(run=path.stem, user=user, session=session, voxel_size_angstrom=voxel, segmentations=(mask,)))
+    return made
 
 
 def read_submission(path: Path) -> PickRows:
