@@ -16,7 +16,15 @@ from tomoset.geometry import Grid, TiltGeometry, point_group, rotation_about
 from tomoset.model import PickableObject, Picks, Tomogram
 from tomoset.physics import rfft_frequency_3d
 
-__all__ = ["AverageHalves", "average_halves", "box_edge", "random_places", "shell_correlation", "wedge_coverage"]
+__all__ = [
+    "AverageHalves",
+    "average_halves",
+    "box_edge",
+    "random_places",
+    "shell_correlation",
+    "standard_box",
+    "wedge_coverage",
+]
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -41,6 +49,8 @@ class AverageHalves:
         In both halves.
     n_left_out : int
         Particles without a known pose.
+    members : (n_particles, 3) array of int
+        Of each particle the set, the row among the set's picks, and the half.
     """
 
     object_name: str
@@ -49,6 +59,7 @@ class AverageHalves:
     coverage: float
     n_particles: int
     n_left_out: int
+    members: NDArray[np.intp]
 
     @property
     def whole_zyx(self) -> Floats32:
@@ -98,21 +109,19 @@ def average_halves(
     voxel = sets[0][0].grid.voxel_size_angstrom if sets else 1.0
     if any(abs(t.grid.voxel_size_angstrom / voxel - 1) > 1e-3 for t, _ in sets):
         raise GeometryError(f"{item.name}: expected tomograms of one voxel size, found several; average each apart")
-    usable = [_with_pose(picks) for _, picks in sets]
-    chosen = [(number, i) for number, picks in enumerate(usable) for i in range(len(picks))]
+    chosen = [(number, int(row)) for number, (_, picks) in enumerate(sets) for row in _oriented(picks)]
     order = rng.permutation(len(chosen))[:most]
     if len(order) < 2:
         raise GeometryError(
             f"{item.name}: expected two or more particles with known orientation to average, found {len(order)}"
         )
-    half_of = {chosen[k]: rank % 2 for rank, k in enumerate(order)}
+    members = np.array([(*chosen[k], rank % 2) for rank, k in enumerate(order)], dtype=np.intp)
     n = box_edge(item.radius_angstrom, voxel)
     sums, counts = np.zeros((2, n, n, n), np.float32), np.zeros((2, *(_COVERAGE_EDGE,) * 3), np.float32)
-    for number, (tomogram, _) in enumerate(sets):
-        rows = [i for i in range(len(usable[number])) if (number, i) in half_of]
-        if rows:
-            halves = np.array([half_of[number, i] for i in rows])
-            _add_particles(tomogram, usable[number].select(rows), halves, sums, counts)
+    for number, (tomogram, picks) in enumerate(sets):
+        mine = members[members[:, 0] == number]
+        if len(mine):
+            _add_particles(tomogram, picks.select(mine[:, 1]), mine[:, 2], sums, counts)
     elements = point_group(item.symmetry).rotations
     halves_zyx = [
         _normalised(_symmetrised(total, elements), _symmetrised(count, elements))
@@ -126,13 +135,15 @@ def average_halves(
         coverage=float(np.mean(seen > _LEAST_COVERAGE * np.median(seen))),
         n_particles=len(order),
         n_left_out=sum(len(p) for _, p in sets) - len(chosen),
+        members=members,
     )
 
 
-def _with_pose(picks: Picks) -> Picks:
+def _oriented(picks: Picks) -> NDArray[np.intp]:
+    """Rows of the picks with a known pose."""
     if picks.rotations is None:
-        return picks.select(np.zeros(len(picks), np.bool_))
-    return picks if picks.orientation_known is None else picks.select(picks.orientation_known)
+        return np.zeros(0, dtype=np.intp)
+    return np.arange(len(picks)) if picks.orientation_known is None else np.flatnonzero(picks.orientation_known)
 
 
 def _add_particles(
@@ -151,12 +162,12 @@ def _add_particles(
     rotations = np.ascontiguousarray(picks.rotations)
     for centre, rotation, half in zip(centres, rotations, halves, strict=True):
         corner = np.round(centre).astype(np.intp) - edge // 2
-        box = _box(volume, corner, edge) * sign
+        box = standard_box(volume, corner, edge) * sign
         rotate_add(box.ravel(), edge, rotation, centre - corner, edge / 2 - 2.5, sums[half])
         rotate_add(wedge.ravel(), _COVERAGE_EDGE, rotation, middle, _COVERAGE_EDGE / 2 - 1.5, counts[half])
 
 
-def _box(volume: Floats32, corner_zyx: NDArray[np.intp], edge: int) -> Floats32:
+def standard_box(volume: Floats32, corner_zyx: NDArray[np.intp], edge: int) -> Floats32:
     """A cube of mean 0 and standard deviation 1; 0 beyond the volume."""
     low, high = np.maximum(corner_zyx, 0), np.minimum(corner_zyx + edge, volume.shape)
     out = np.zeros((edge, edge, edge), np.float32)

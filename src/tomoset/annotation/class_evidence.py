@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.annotation.averaging import AverageHalves, average_halves, random_places, shell_correlation
+from tomoset.annotation.likeness import amplitudes, share_alike
 from tomoset.errors import ParameterError
 from tomoset.model import PickableObject, Picks, Progress, Resources, TiltSeries, Tomogram
 from tomoset.physics import ctf, damage_amplitude, rfft_frequency_3d
@@ -24,6 +25,7 @@ Floats32 = NDArray[np.float32]
 
 _FSC_CRITERION = 0.143
 _EDGE_VOXELS = 4
+_MOST_AMPLITUDES = 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,9 @@ class ClassEvidence:
     compared_at_angstrom : float
     coverage : float
         Share of Fourier space in which the particles were seen.
+    share_alike : float
+        Estimated share of the particles that hold what the average shows (:mod:`tomoset.annotation.likeness`); NaN
+        where there are fewer than five.
     """
 
     object_name: str
@@ -109,6 +114,7 @@ class ClassEvidence:
     random_correlation: tuple[float, ...]
     compared_at_angstrom: float
     coverage: float
+    share_alike: float
 
     @property
     def half_correlation(self) -> float:
@@ -182,13 +188,15 @@ def gather_evidence(
     voxel, n = averages.voxel_size_angstrom, averages.half_zyx.shape[1]
     mask = _soft_ball(n, params.mask_share * item.radius_angstrom / voxel)
     looks = None if template is None else _as_seen(template, n, voxel, series, params)
-    random_fsc, random_correlation = [], []
+    random_fsc, random_correlation, random_amplitudes = [], [], [np.zeros(0)]
+    low_pass = _low_pass(rfft_frequency_3d((n, n, n), voxel), params)
     for k in range(params.n_random):
         elsewhere = _elsewhere(sets, item, averages.n_particles, taken, rng)
         if elsewhere is not None:
             null = average_halves(elsewhere, item, rng=rng, most=averages.n_particles)
             random_fsc.append(shell_correlation(null.half_zyx[0] * mask, null.half_zyx[1] * mask))
             random_correlation.append(_correlation(null.whole_zyx, looks, mask, voxel, params))
+            random_amplitudes.append(_amplitudes(elsewhere, null, averages.half_zyx, mask, low_pass))
         progress.step(f"average {item.name}", k + 2, params.n_random + 1)
     fsc = shell_correlation(averages.half_zyx[0] * mask, averages.half_zyx[1] * mask)
     frequency = np.arange(len(fsc)) / (n * voxel)
@@ -206,7 +214,28 @@ def gather_evidence(
         random_correlation=tuple(random_correlation),
         compared_at_angstrom=params.resolution_angstrom,
         coverage=averages.coverage,
+        share_alike=share_alike(
+            _amplitudes(sets, averages, averages.half_zyx, mask, low_pass), np.concatenate(random_amplitudes)
+        ),
     )
+
+
+def _amplitudes(
+    sets: Sequence[tuple[Tomogram, Picks]],
+    averages: AverageHalves,
+    references_zyx: Floats32,
+    mask: Floats32,
+    low_pass: Floats,
+) -> Floats:
+    """How much of the half that it is not in each of the first particles holds."""
+    out = [np.zeros(0)]
+    members = averages.members[:_MOST_AMPLITUDES]
+    for number, (tomogram, picks) in enumerate(sets):
+        mine = members[members[:, 0] == number]
+        if len(mine):
+            other = 1 - mine[:, 2]
+            out.append(amplitudes(tomogram, picks.select(mine[:, 1]), references_zyx, other, mask, low_pass))
+    return np.concatenate(out)
 
 
 def _elsewhere(

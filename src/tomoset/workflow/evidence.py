@@ -151,6 +151,7 @@ def figures_of(evidence: ClassEvidence) -> dict[str, Any]:
         "half_correlation": _finite(evidence.half_correlation),
         "random_half_correlation": _finite(evidence.random_half_correlation),
         "coverage": _finite(evidence.coverage),
+        "share_alike": _finite(evidence.share_alike),
         "frequency_per_angstrom": [_finite(value) for value in evidence.frequency_per_angstrom],
         "fsc": [_finite(value) for value in evidence.fsc],
         "random_fsc": [_finite(value) for value in evidence.random_fsc],
@@ -184,6 +185,7 @@ def evidence_lines(made: Sequence[ClassEvidence]) -> list[str]:
             f"{each.object_name}: {each.n_particles} particles; halves agree to {seen} (mean correlation "
             f"{each.half_correlation:.2f}, random places {each.random_half_correlation:.2f}); with the template "
             f"{each.correlation:.2f} at {each.compared_at_angstrom:g} Å, {chance}"
+            + (f"; about {each.share_alike:.0%} hold it" if math.isfinite(each.share_alike) else "")
         )
     return out
 
