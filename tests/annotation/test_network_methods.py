@@ -34,12 +34,12 @@ CALM = AugmentationParams(turn_share=0.0)
 TILES = PredictionParams(tile=64, overlap=16)
 
 
-def detector_params(steps=100, **more):
+def detector_params(steps=130, **more):
     training = TrainingParams(steps=steps, learning_rate=5e-3)
     return DetectorParams(crop=32, width=8, held_out=0.25, training=training, augmentation=CALM, **more)
 
 
-def trained(steps=100, params=None, labeled=None, **more):
+def trained(steps=130, params=None, labeled=None, **more):
     tomogram, labels, _ = world(1)
     return train_detector(
         labeled or [(tomogram, replace(labels, segmentations=()))],
@@ -105,7 +105,7 @@ def test_a_model_file_holds_everything(detector):
     assert again.recipe == detector.recipe
     assert set(again.recipe.software) == {"tomoset", "torch", "monai", "numpy"}
     assert again.recipe.runs == ("TS1",)
-    assert again.recipe.steps == 100
+    assert again.recipe.steps == 130
     assert 0 < again.recipe.loss < 2
     x = torch.randn(1, 1, 16, 16, 16)
     with torch.inference_mode():

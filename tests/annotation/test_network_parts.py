@@ -14,7 +14,7 @@ from tomoset.annotation.networks.calibration import calibrate, calibrated, true_
 from tomoset.annotation.networks.inference import class_probabilities, mirrored_mean
 from tomoset.annotation.networks.losses import detection_loss, segmentation_loss
 from tomoset.annotation.networks.peaks import find_candidates
-from tomoset.annotation.networks.sampling import Example, Sampler
+from tomoset.annotation.networks.sampling import Example, Sampler, class_weights
 from tomoset.annotation.networks.targets import (
     cell_weights,
     cells_from_voxels,
@@ -97,11 +97,11 @@ def test_least_loss_gives_the_probability():
     optimiser = torch.optim.Adam([logits], lr=0.05)
     ones, zero = torch.ones(1, 4, 4, 4), torch.zeros(1, 3, 4, 4, 4)
     for _ in range(300):
-        loss = detection_loss(logits.expand(1, 5, 4, 4, 4), heat, zero, ones, positive_weight=64.0, offset_weight=1.0)
+        loss = detection_loss(logits.expand(1, 5, 4, 4, 4), heat, zero, ones, class_weights=[64.0], offset_weight=1.0)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    p = class_probabilities(logits.detach()[0, :2], 64.0)
+    p = class_probabilities(logits.detach()[0, :2], [64.0])
     assert float(p[1]) == pytest.approx(0.3, abs=0.01)
 
 
@@ -110,7 +110,7 @@ def test_ignored_cells_have_no_gradient():
     weight = torch.ones(1, 4, 4, 4)
     weight[0, 1] = 0
     heat = torch.rand(1, 1, 4, 4, 4) * 0.5
-    detection_loss(answer, heat, torch.zeros(1, 3, 4, 4, 4), weight, positive_weight=10, offset_weight=1).backward()
+    detection_loss(answer, heat, torch.zeros(1, 3, 4, 4, 4), weight, class_weights=[10.0], offset_weight=1).backward()
     assert float(answer.grad[0, :, 1].abs().max()) == 0
     assert float(answer.grad[0, :, 2].abs().max()) > 0
 
@@ -172,8 +172,8 @@ def test_mirrored_answers_are_brought_back():
             return torch.cat([nothing, pooled, nothing, nothing, slope], dim=1)
 
     values = torch.randn(1, 1, 8, 8, 16)
-    once = mirrored_mean(Local(), values, 1, 1.0, 1)
-    torch.testing.assert_close(mirrored_mean(Local(), values, 1, 1.0, 8), once)
+    once = mirrored_mean(Local(), values, [1.0], 1)
+    torch.testing.assert_close(mirrored_mean(Local(), values, [1.0], 8), once)
 
 
 def test_thresholds_are_where_f1_is_best():
@@ -294,3 +294,15 @@ def test_noise_of_empty_regions_is_added():
 def test_bad_parameters_say_what_is_wrong(make, word):
     with pytest.raises(ParameterError, match=word):
         make()
+
+
+def test_rare_classes_weigh_more():
+    rng = np.random.default_rng(0)
+    common, rare, none = rng.uniform(0, 24, (400, 3)), np.full((2, 3), 5.0), np.zeros((0, 3))
+    example = _example((common, rare, none))
+    weights = class_weights([example], DetectorParams(crop=16, balanced=0.5, rarity=1.0, positive_weight=10.0))
+    density = np.array([400, 2]) * 16**3 / (24 * 30 * 24) + 0.25
+    np.testing.assert_allclose(np.array(weights[:2]) * density, 10 * density.mean())
+    assert weights[2] == 10.0
+    alike = class_weights([example], DetectorParams(crop=16, rarity=0.0, positive_weight=10.0))
+    assert alike == (10.0, 10.0, 10.0)

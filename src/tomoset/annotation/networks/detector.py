@@ -17,7 +17,7 @@ from tomoset.annotation.networks.losses import detection_loss
 from tomoset.annotation.networks.model import Calibration, NetworkModel
 from tomoset.annotation.networks.params import DetectorParams, PredictionParams
 from tomoset.annotation.networks.peaks import Candidates, find_candidates
-from tomoset.annotation.networks.sampling import Example
+from tomoset.annotation.networks.sampling import Example, class_weights
 from tomoset.annotation.networks.targets import cell_weights, detection_targets
 from tomoset.model import (
     IGNORE,
@@ -89,6 +89,8 @@ def train_detector(
     examples = training_examples(labeled, classes, params, target.spectrum)
     net = StridedNetParams(n_out=1 + len(classes) + 3, width=params.width, stride=2)
     draft = draft_recipe(examples, classes, params, net, seed)
+    weights = class_weights(examples, params)
+    draft = replace(draft, class_weights=weights)
     mixup = params.augmentation.mixup
 
     def collate(crops: list[Crop], rng: np.random.Generator) -> Batch:
@@ -101,7 +103,7 @@ def train_detector(
             heat,
             offset,
             weight,
-            positive_weight=params.positive_weight,
+            class_weights=weights,
             offset_weight=params.offset_weight,
         )
 

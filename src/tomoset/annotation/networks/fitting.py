@@ -98,7 +98,7 @@ def draft_recipe(
         classes=tuple(classes),
         voxel_size_angstrom=params.voxel_size_angstrom,
         net=net,
-        positive_weight=params.positive_weight if isinstance(params, DetectorParams) else 1.0,
+        class_weights=(1.0,) * len(classes),
         spectrum=tuple(np.mean([radial_amplitude(each.volume) for each in several], axis=0).tolist()),
         params=dataclasses.asdict(params),
         seed=seed,

@@ -1,6 +1,7 @@
 """A network's answer for a whole tomogram."""
 
 import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +43,7 @@ def whole_answer(
     module.to(torch.device(resources.device)).eval()
 
     def answer(values: "torch.Tensor") -> "torch.Tensor":
-        return mirrored_mean(module, values, n_classes, recipe.positive_weight, params.flips)
+        return mirrored_mean(module, values, recipe.class_weights, params.flips)
 
     return blend_tiles(
         answer,
@@ -59,7 +60,7 @@ def whole_answer(
 
 
 def mirrored_mean(
-    module: "nn.Module", values: "torch.Tensor", n_classes: int, positive_weight: float, flips: int
+    module: "nn.Module", values: "torch.Tensor", class_weights: Sequence[float], flips: int
 ) -> "torch.Tensor":
     """Mean answer to a tile and its mirror images, brought back.
 
@@ -67,8 +68,7 @@ def mirrored_mean(
     ----------
     module : torch.nn.Module
     values : (1, 1, z, y, x) tensor
-    n_classes : int
-    positive_weight : float
+    class_weights : sequence of float
         Of the loss, taken back.
     flips : {1, 2, 4, 8}
         None, or mirrored along x, along y too, along z too.
@@ -79,12 +79,13 @@ def mirrored_mean(
     """
     import torch
 
+    n_classes = len(class_weights)
     free = (2, 1, 0)[: flips.bit_length() - 1]
     parts = []
     for chosen in itertools.product((False, True), repeat=len(free)):
         axes = [axis for axis, wanted in zip(free, chosen, strict=True) if wanted]
         raw = module(torch.flip(values, [axis + 2 for axis in axes]))[0].float()
-        probability = class_probabilities(raw[: n_classes + 1], positive_weight)[1:]
+        probability = class_probabilities(raw[: n_classes + 1], class_weights)[1:]
         sign = torch.ones(raw.shape[0] - n_classes - 1, 1, 1, 1, device=raw.device)
         for axis in axes:
             sign[axis : axis + 1] = -1
@@ -92,10 +93,9 @@ def mirrored_mean(
     return torch.stack(parts).mean(dim=0)
 
 
-def class_probabilities(logits: "torch.Tensor", positive_weight: float) -> "torch.Tensor":
-    """Softmax of (1 + n_classes, …) logits, freed of the weight that the loss gave the classes."""
+def class_probabilities(logits: "torch.Tensor", class_weights: Sequence[float]) -> "torch.Tensor":
+    """Softmax of (1 + n_classes, …) logits, freed of the weights that the loss gave the classes."""
     import torch
 
-    shift = torch.full((logits.shape[0],) + (1,) * (logits.ndim - 1), np.log(positive_weight), device=logits.device)
-    shift[0] = 0
-    return torch.softmax(logits - shift, dim=0)
+    shift = torch.log(torch.tensor([1.0, *class_weights], device=logits.device))
+    return torch.softmax(logits - shift.reshape(-1, *(1,) * (logits.ndim - 1)), dim=0)

@@ -1,5 +1,6 @@
 """What is minimised."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ def detection_loss(
     offset: "torch.Tensor",
     weight: "torch.Tensor",
     *,
-    positive_weight: float,
+    class_weights: Sequence[float],
     offset_weight: float,
 ) -> "torch.Tensor":
     """Weighted cross entropy of the classes, and the error of the offsets where there are centres.
@@ -28,21 +29,24 @@ def detection_loss(
     offset : (batch, 3, z, y, x) tensor
     weight : (batch, z, y, x) tensor
         Zero where nothing is known.
-    positive_weight, offset_weight : float
+    class_weights : sequence of float
+        Of a centre of each class against an empty cell.
+    offset_weight : float
 
     Notes
     -----
-    A cell with mass t of a class costs ``−w t log p_class − (1 − t) log p_nothing``; the sum is divided by that of
-    the weights (dense weighted cross entropy of the CZII challenge's first place). The least cost is reached at the
-    odds ``w t / (1 − t)``, so that subtracting ``log w`` from the class logits afterwards gives the probability.
+    A cell with mass t of a class of weight w costs ``−w t log p_class − (1 − t) log p_nothing``; the sum is divided by
+    that of the weights (dense weighted cross entropy of the CZII challenge's first place). The least cost is reached
+    at the odds ``w t / (1 − t)``, so that subtracting ``log w`` from the class logits gives the probability.
     """
     import torch
 
     n_classes = heat.shape[1]
     logs = torch.log_softmax(answer[:, : n_classes + 1].float(), dim=1)
     mass = heat.sum(dim=1)
-    cost = -positive_weight * (heat * logs[:, 1:]).sum(dim=1) - (1 - mass) * logs[:, 0]
-    scale = ((positive_weight * mass + 1 - mass) * weight).sum().clamp_min(1.0)
+    weighted = heat * torch.tensor(class_weights, device=heat.device).reshape(1, -1, 1, 1, 1)
+    cost = -(weighted * logs[:, 1:]).sum(dim=1) - (1 - mass) * logs[:, 0]
+    scale = ((weighted.sum(dim=1) + 1 - mass) * weight).sum().clamp_min(1.0)
     crossed = (cost * weight).sum() / scale
     missed = (answer[:, n_classes + 1 :].float() - offset).abs().sum(dim=1) * mass * weight
     return crossed + offset_weight * missed.sum() / (mass * weight).sum().clamp_min(1.0)

@@ -56,8 +56,8 @@ class ModelRecipe:
         In the order of the answer's channels.
     voxel_size_angstrom : float
     net : StridedNetParams
-    positive_weight : float
-        Of the detector's loss, which predictions are freed of; 1 for segmenters.
+    class_weights : tuple of float
+        Of the detector's loss, which predictions are freed of; ones for segmenters.
     calibrations : tuple of Calibration
         One per class.
     spectrum : tuple of float
@@ -82,7 +82,7 @@ class ModelRecipe:
     classes: tuple[PickableObject, ...]
     voxel_size_angstrom: float
     net: StridedNetParams
-    positive_weight: float = 1.0
+    class_weights: tuple[float, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
     spectrum: tuple[float, ...] = ()
     params: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -215,6 +215,7 @@ def _recipe_from(document: dict[str, Any]) -> ModelRecipe:
                 "classes": classes,
                 "net": StridedNetParams(**document["net"]),
                 "calibrations": tuple(Calibration(**item) for item in document["calibrations"]),
+                "class_weights": tuple(document["class_weights"]),
                 "spectrum": tuple(document["spectrum"]),
                 "runs": tuple(document["runs"]),
             }

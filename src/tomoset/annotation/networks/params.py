@@ -118,18 +118,23 @@ class DetectorParams(_TrainingChoices):
     Parameters
     ----------
     positive_weight : float
-        Weight of a centre against an empty voxel in the cross entropy; predictions are freed of it.
+        Weight of a centre against an empty voxel in the cross entropy, for a class of which crops hold as many as of
+        the mean class; predictions are freed of it.
+    rarity : float
+        Power of a class's scarcity in the crops by which its centres weigh more than others': 0 for all alike, 1 for
+        all classes together alike. Without it a class of a few individuals a tomogram is learned last.
     offset_weight : float
         Weight of the error of the sub-voxel position.
     """
 
     positive_weight: float = 128.0
+    rarity: float = 0.75
     offset_weight: float = 0.2
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
         _TrainingChoices.__post_init__(self)
-        _check(self, "detector", {"positive_weight": (1.0, 1e5), "offset_weight": (0.0, 100.0)})
+        _check(self, "detector", {"positive_weight": (1.0, 1e5), "rarity": (0.0, 1.0), "offset_weight": (0.0, 100.0)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.annotation.networks.augmentation import Crop, augment
-from tomoset.annotation.networks.params import AugmentationParams
+from tomoset.annotation.networks.params import AugmentationParams, DetectorParams
 from tomoset.annotation.networks.volumes import NormalVolume
 from tomoset.errors import InputMissingError
 from tomoset.model import IGNORE, ArraySource
 
-__all__ = ["Example", "Sampler"]
+__all__ = ["Example", "Sampler", "class_weights"]
 
 _CONTEXT = 8
 
@@ -38,6 +38,31 @@ class Example:
     points_zyx: tuple[NDArray[np.float64], ...]
     mask_zyx: ArraySource | None
     trained_y: int
+
+
+def class_weights(examples: Sequence[Example], params: DetectorParams) -> tuple[float, ...]:
+    """Weight of a centre of each class: more where crops hold fewer, ``positive_weight`` at their mean.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    params : DetectorParams
+
+    Returns
+    -------
+    tuple of float
+        ``positive_weight (mean number / own number)^rarity`` with the numbers expected in a crop: the class's density,
+        and that crops are laid about its individuals.
+    """
+    n_classes = len(examples[0].points_zyx)
+    volume = sum(each.volume.shape[0] * each.trained_y * each.volume.shape[2] for each in examples)
+    inside = [sum(int(np.sum(e.points_zyx[k][:, 1] < e.trained_y)) for e in examples) for k in range(n_classes)]
+    present = sum(n > 0 for n in inside)
+    numbers = np.array([n * params.crop**3 / volume + (params.balanced / present if n else 0.0) for n in inside])
+    if not present:
+        return (params.positive_weight,) * n_classes
+    relative = np.where(numbers > 0, numbers[numbers > 0].mean() / np.maximum(numbers, 1e-12), 1.0)
+    return tuple((params.positive_weight * relative**params.rarity).tolist())
 
 
 class Sampler:
