@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,10 @@ class Setting:
     work: Path
 
 
+series_of = lru_cache(maxsize=1)(prepared_series)
+"""One series serves all its reconstructions."""
+
+
 def labeled_view(setting: Setting, seed: int, how: str) -> tuple[Labeled, tuple[PickableObject, ...]]:
     """A tomogram of a series with its true labels, and the classes; kept as a half-precision file.
 
@@ -82,7 +87,7 @@ def labeled_view(setting: Setting, seed: int, how: str) -> tuple[Labeled, tuple[
     kept = f"{setting.case}-{seed}-{how}-{setting.lateral}"
     values_path, about_path = setting.work / f"{kept}.npy", setting.work / f"{kept}.pickle"
     if not about_path.is_file():
-        series, truth, recipe = prepared_series(setting.case, seed, setting.cache)
+        series, truth, recipe = series_of(setting.case, seed, setting.cache)
         if how == "own":
             series = align(series, recipe.alignment, resources=Resources(), progress=Silent())
         else:
