@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/, whi
 from shared.figures import report
 
 Floats = NDArray[np.float64]
+FEWEST = 10  # particles of a class, for its F1 to say something
 NAMES = ("pp7-vlp", "thyroglobulin", "apoferritin", "proteasome", "beta-amylase", "bsa")
 
 
@@ -171,7 +172,7 @@ def compare(
     )
     seconds = time.process_time() - began
     (made,) = result.labels
-    present = [item for item in objects if len(truth[item.name][0])]
+    present = [item for item in objects if len(truth[item.name][0]) >= FEWEST]
     macro = {
         each.session: float(np.mean([f1(each.of(i.name), truth[i.name][0], i.radius_angstrom)[0] for i in present]))
         for each in [*labels, replace(made, session="consensus")]
