@@ -28,8 +28,9 @@ MEMBER_SHARE = 0.6  # of a patch's points must lie on a surface that takes it
 SEEN_WITHIN_ANGSTROM = 45.0
 TRUSTED_SHARE_OF_WEDGE = 0.9  # beyond, points drift along the fringes of the missing wedge
 RIM_SHARE_OF_WEDGE = 0.7
+WELL_COVERED = 0.85  # nobody looks for another side of such a surface
 LARGEST_SPREAD = 12.0  # Å, of points about their surface
-OTHER_SIDE_OF_RADIUS, MOST_FACING = 0.35, 4
+OTHER_SIDE_OF_RADIUS, MOST_FACING = 0.35, 3
 FEWEST_POINTS = 60
 FARTHEST_BESIDE_ANGSTROM = 500.0  # of membranes that run parallel, as those of one cell do
 EVEN_ANGSTROM = 40.0
@@ -149,19 +150,26 @@ def _closed_from(
     centre, radius = common_centre(seed.positions_angstrom_xyz, seed.normals)
     if not radius <= params.largest_radius_angstrom:
         return None, mine
-    starts = [(centre, None, mine), *_beside(mine, points, group, free, closed)]
-    for trial in range(2):
-        for start, like, extra in starts:
+    best: ClosedMembrane | None = None
+    used = mine
+    for starts in (
+        lambda: [(centre, None, mine)],
+        lambda: _beside(mine, points, group, free, closed),
+        lambda: _facing(mine, points, group, free, work, params),
+    ):
+        for start, like, extra in starts():
             found, taken = _grown_from(start, like, extra, points, group, free, work, params)
-            surface = found.surface
-            plausible = (
-                params.smallest_radius_angstrom / 2 <= surface.mean_radius_angstrom <= params.largest_radius_angstrom
-            )
-            if plausible and found.coverage >= params.least_coverage and surface.spread_angstrom <= LARGEST_SPREAD:
-                return found, taken
-        if trial == 0:
-            starts = _facing(mine, points, group, free, work, params)
-    return None, mine
+            if _plausible(found, params) and (best is None or found.coverage > best.coverage):
+                best, used = found, taken
+        if best is not None and best.coverage >= WELL_COVERED:
+            break
+    return best, used
+
+
+def _plausible(found: ClosedMembrane, params: MembraneParams) -> bool:
+    size = found.surface.mean_radius_angstrom
+    sized = params.smallest_radius_angstrom / 2 <= size <= params.largest_radius_angstrom
+    return sized and found.surface.spread_angstrom <= LARGEST_SPREAD and found.coverage >= params.least_coverage
 
 
 def _grown_from(
