@@ -28,7 +28,7 @@ def vesicles(shape: tuple[int, int, int]) -> Tomogram:
     rng = np.random.default_rng(0)
     volume = 2.0 * rng.standard_normal(shape, dtype=np.float32)
     z, y, x = (np.arange(n, dtype=np.float32) * VOXEL for n in shape)
-    dy, dx = ((axis + 800.0) % 1600.0 - 1600.0 * 0.5 for axis in (y, x))
+    dy, dx = (axis % 1600.0 - 800.0 for axis in (y, x))
     distance = np.sqrt((z[:, None, None] - z.mean()) ** 2 + dy[:, None] ** 2 + dx**2)
     volume -= 2.0 * np.exp(-(((distance - 350.0) / 16.0) ** 2) / 2)
     tilts = np.arange(-45.0, 46.0, 3.0)
