@@ -47,6 +47,12 @@ def test_a_handful_of_good_picks_is_believed():
     assert fit_mixture(np.zeros(0), 0.5).false_share < 0.2
 
 
+def test_cut_particles_are_doubted_more():
+    ratio = np.array([0.75, 0.85, 1.0, 1.02, 0.98, 0.6, 0.55])
+    whole, cut = fit_mixture(ratio, 0.5), fit_mixture(ratio, 0.5, cut=True)
+    assert np.all(cut.false_probability(ratio)[:2] > whole.false_probability(ratio)[:2])
+
+
 def test_rates_never_fall_as_scores_get_worse():
     rng = np.random.default_rng(2)
     scores, doubt = rng.normal(size=50), rng.random(50)

@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 _FALL_OF_TRUE = 0.06
 _FALLS_OF_TRUE = (0.02, 0.12)
 _FALL_OF_FALSE = 0.12
+_FALL_OF_FALSE_CUT = 0.3
 _LEAST_WIDTH = 0.02
 _USUAL_WIDTH = 0.06
 _KERNEL = 0.03
@@ -36,6 +37,8 @@ class Mixture:
         Of the true ones; above the mode they fall off like a Gaussian of that width, below it like an exponential.
     false_share : float
         Share of false ones among all.
+    false_fall : float
+        Of the false ones, an exponential.
     """
 
     least: float
@@ -43,16 +46,17 @@ class Mixture:
     width: float
     fall: float
     false_share: float
+    false_fall: float
 
     def false_probability(self, ratio: Floats) -> Floats:
         """Probability that a pick with this share of the amplitude is false; above the mode it does not rise again."""
         ratio = np.minimum(ratio, self.mode)
         true = (1 - self.false_share) * _true_density(ratio, self)
-        false = self.false_share * _false_density(ratio, self.least)
+        false = self.false_share * _false_density(ratio, self)
         return np.asarray(false / np.maximum(true + false, np.finfo(np.float64).tiny))
 
 
-def fit_mixture(ratio: Floats, least: float) -> Mixture:
+def fit_mixture(ratio: Floats, least: float, *, cut: bool = False) -> Mixture:
     """Fit the shares of true and false picks by expectation and maximisation.
 
     Parameters
@@ -60,6 +64,9 @@ def fit_mixture(ratio: Floats, least: float) -> Mixture:
     ratio : (n,) array of float64
         Share of the expected amplitude, ``least`` and more.
     least : float
+    cut : bool
+        Whether the picks are of particles of which a part lies outside the volume: pieces of others cut by its faces
+        resemble those far more often.
 
     Returns
     -------
@@ -69,7 +76,8 @@ def fit_mixture(ratio: Floats, least: float) -> Mixture:
     mode = _mode(ratio[ratio > 0.5 * (least + 1.0)])
     above = ratio[ratio > mode]
     width = float(np.sqrt(np.mean((above - mode) ** 2))) if len(above) >= _FEWEST else _USUAL_WIDTH
-    fitted = Mixture(least, mode, max(_LEAST_WIDTH, width), _FALL_OF_TRUE, _SHARE_WHEN_FEW)
+    false_fall = _FALL_OF_FALSE_CUT if cut else _FALL_OF_FALSE
+    fitted = Mixture(least, mode, max(_LEAST_WIDTH, width), _FALL_OF_TRUE, _SHARE_WHEN_FEW, false_fall)
     below = np.maximum(mode - ratio, 0.0)
     for _ in range(_MOST_STEPS):
         false = fitted.false_probability(ratio)
@@ -77,7 +85,7 @@ def fit_mixture(ratio: Floats, least: float) -> Mixture:
         true = (1 - false) * (below > 0)
         fall = (float(true @ below) + _FALL_OF_TRUE * _FEWEST) / (float(true.sum()) + _FEWEST)
         changed = abs(share - fitted.false_share)
-        fitted = Mixture(least, mode, fitted.width, float(np.clip(fall, *_FALLS_OF_TRUE)), share)
+        fitted = Mixture(least, mode, fitted.width, float(np.clip(fall, *_FALLS_OF_TRUE)), share, false_fall)
         if changed < 1e-6:
             break
     return fitted
@@ -100,8 +108,8 @@ def _true_density(ratio: Floats, mixture: Mixture) -> Floats:
     )
 
 
-def _false_density(ratio: Floats, least: float) -> Floats:
-    return np.asarray(np.exp(-(ratio - least) / _FALL_OF_FALSE) / _FALL_OF_FALSE)
+def _false_density(ratio: Floats, mixture: Mixture) -> Floats:
+    return np.asarray(np.exp(-(ratio - mixture.least) / mixture.false_fall) / mixture.false_fall)
 
 
 def false_discovery_rates(false_probability: Floats, scores: Floats) -> Floats:

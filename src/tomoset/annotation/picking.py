@@ -105,12 +105,11 @@ def picks_of(
     notes: dict[str, float] = {}
     for each, score in zip(classes, scores, strict=True):
         ratio = each.chosen.z / (each.chosen.norm * amplitude)
-        mixture = fit_mixture(ratio[ratio >= params.least_amplitude], params.least_amplitude)
-        doubt = np.where(ratio >= params.least_amplitude, mixture.false_probability(ratio), 1.0)
+        doubt = _doubt(ratio, _cut(each.chosen, each, white), params.least_amplitude)
         good = doubt < _MOST_FALSE if params.score_threshold is None else score >= params.score_threshold
         false.append(doubt)
         kept.append(good & (each.chosen.z >= each.noise_z))
-        notes |= _notes(each, amplitude, score[kept[-1]], mixture.false_share)
+        notes |= _notes(each, amplitude, score[kept[-1]], doubt)
     places = max(float(np.prod(white.used_zyx)) * (white.voxel_size_angstrom / _PLACE_ANGSTROM) ** 3, 1.0)
     priors = np.array([(good.sum() + 0.5) / places for good in kept])
     searched = [number for number, each in enumerate(classes) if not each.found.template.decoy]
@@ -140,13 +139,13 @@ def picks_of(
                 posterior_classes=tuple(classes[k].name for k in searched),
                 posterior=probability[:, searched],
                 false_discovery_rates=false_discovery_rates(doubt, score),
-                flags=_flags(hits, each, white),
+                flags=np.where(_cut(hits, each, white), int(PickFlag.EDGE), int(PickFlag.NONE)).astype(np.uint32),
             )
         )
     return picks, notes
 
 
-def _notes(each: Chosen, amplitude: float, scores: Floats, false_share: float) -> dict[str, float]:
+def _notes(each: Chosen, amplitude: float, scores: Floats, doubt: Floats) -> dict[str, float]:
     """What the search says of one class."""
     if each.found.template.decoy:
         return {f"{each.name}_pieces": float(len(each.chosen))}
@@ -156,15 +155,24 @@ def _notes(each: Chosen, amplitude: float, scores: Floats, false_share: float) -
         f"{each.name}_norm": float(np.median(norm)) if len(norm) else 0.0,
         f"{each.name}_d_prime": float(np.median(norm)) * amplitude if len(norm) else 0.0,
         f"{each.name}_chance_z": each.noise_z,
-        f"{each.name}_false_share": false_share,
+        f"{each.name}_false_share": float(doubt.mean()) if len(doubt) else 0.0,
     }
 
 
-def _flags(hits: Hits, each: Chosen, white: WhitenedVolume) -> NDArray[np.uint32]:
-    """EDGE where a part of the molecule lies outside the volume."""
+def _doubt(ratio: Floats, cut: NDArray[np.bool_], least: float) -> Floats:
+    """Probability that picks are false, those cut by the volume's faces judged among themselves."""
+    doubt = np.ones(len(ratio))
+    for group, is_cut in ((~cut, False), (cut, True)):
+        mixture = fit_mixture(ratio[group & (ratio >= least)], least, cut=is_cut)
+        doubt[group] = np.where(ratio[group] >= least, mixture.false_probability(ratio[group]), 1.0)
+    return doubt
+
+
+def _cut(hits: Hits, each: Chosen, white: WhitenedVolume) -> NDArray[np.bool_]:
+    """Where a part of the molecule lies outside the volume."""
     structure = each.found.template.structure
     seen = [
         visible_share(structure, place, rotation, white)
         for place, rotation in zip(hits.positions_angstrom_xyz, hits.rotations, strict=True)
     ]
-    return np.where(np.array(seen) < _WHOLE, int(PickFlag.EDGE), int(PickFlag.NONE)).astype(np.uint32)
+    return np.array(seen, dtype=np.float64) < _WHOLE
