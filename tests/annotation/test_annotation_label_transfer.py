@@ -182,7 +182,10 @@ def test_filaments_membranes_and_masks_go_along():
 def test_what_cannot_be_moved_is_said():
     rng = np.random.default_rng(4)
     source = frame(geometry(rng))
-    labels = labels_with(source, picks_in(source, rng))
+    nothing = Picks(object_name="b", positions_angstrom_xyz=np.zeros((0, 3)), rotations=np.zeros((0, 3, 3)))
+    labels = labels_with(source, picks_in(source, rng), nothing)
+    assert [len(p) for p in transfer_labels(labels, source, source, TransferParams()).picks] == [60, 0]
+    assert len(transfer_labels(labels_with(source, nothing), source, source, TransferParams()).picks[0]) == 0
     with pytest.raises(GeometryError, match="one series"):
         transfer_labels(labels, source, replace(source, run="TS2"), TransferParams())
     with pytest.raises(GeometryError, match="three or more views"):

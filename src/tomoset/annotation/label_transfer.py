@@ -26,6 +26,7 @@ _LARGEST_ANGSTROM = 1e4
 _WEIGHT_SPREAD = 0.4
 _MEDIAN_OF_RMS = 1.5382 / math.sqrt(3.0)  # of the length of a vector of three equal normal components
 _SLAB_VOXELS = 1 << 23
+_AT_ONCE = 1 << 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +203,13 @@ class _Move:
         )
 
     def _meet(self, positions_angstrom_xyz: ArrayLike) -> tuple[Floats, Floats, Floats]:
+        """:meth:`_meet_some` of any number of points, a bounded number at a time."""
+        points = np.asarray(positions_angstrom_xyz, dtype=np.float64).reshape(-1, 3)
+        parts = [self._meet_some(points[i : i + _AT_ONCE]) for i in range(0, max(1, len(points)), _AT_ONCE)]
+        rigid, local, variance = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return rigid, local, variance
+
+    def _meet_some(self, positions_angstrom_xyz: Floats) -> tuple[Floats, Floats, Floats]:
         """Rigidly moved positions, the corrections (n, 3) that make the rays meet, and their variances (n,), Å².
 
         The place where rays meet is a least-squares mean over views that weigh the same; in the tomogram some show
@@ -217,7 +225,7 @@ class _Move:
         local = np.zeros_like(rigid)
         for _ in range(3):  # a field or magnification makes the projection slightly non-linear
             left = seen - target.project(rigid + local)
-            local = local + np.moveaxis(left, 1, 0).reshape(len(points), -1) @ inverse.T
+            local = local + np.moveaxis(left, 1, 0).reshape(len(points), len(forward)) @ inverse.T
         left = seen - target.project(rigid + local)
         scatter = np.sum(left**2, axis=(0, 2)) / max(1, forward.shape[0] - 3)
         variance = scatter * _WEIGHT_SPREAD**2 * float(np.trace(inverse @ inverse.T))
