@@ -36,8 +36,8 @@ class FilamentScore:
         True filaments too many on one trace, likewise.
     n_polarity_decided, n_polarity_right : int
         Of the matched pairs.
-    squared_distance_angstrom2 : float
-        Integral along the traces' right length of the squared distance to the truth, Å³.
+    squared_distance_angstrom3 : float
+        Integral along the traces' right length of the squared distance (Å²) to the truth, hence Å³.
     """
 
     truth_length_angstrom: float = 0.0
@@ -51,7 +51,7 @@ class FilamentScore:
     n_merges: int = 0
     n_polarity_decided: int = 0
     n_polarity_right: int = 0
-    squared_distance_angstrom2: float = 0.0
+    squared_distance_angstrom3: float = 0.0
 
     @property
     def length_recall(self) -> float:
@@ -81,7 +81,7 @@ class FilamentScore:
     @property
     def rms_distance_angstrom(self) -> float:
         """Root mean square distance of the right length from the truth."""
-        return float(np.sqrt(_share(self.squared_distance_angstrom2, self.right_length_angstrom)))
+        return float(np.sqrt(_share(self.squared_distance_angstrom3, self.right_length_angstrom)))
 
 
 def _share(part: float, whole: float) -> float:
@@ -165,7 +165,7 @@ def score_filaments(
         n_merges=int(np.maximum((own_share >= _PART_OF_A_SPLIT).sum(axis=0) - 1, 0).sum()),
         n_polarity_decided=len(decided),
         n_polarity_right=sum(_same_way(traced[j], asked[i], true_curves[i]) for i, j in decided),
-        squared_distance_angstrom2=float(
+        squared_distance_angstrom3=float(
             sum((np.square(d[r])).sum() * s for d, r, s in zip(nearest, right, steps, strict=True))
         ),
     )
