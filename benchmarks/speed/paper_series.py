@@ -49,7 +49,8 @@ def measure(project: Path, *, quick: bool) -> None:
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     (run,) = layout.runs()
-    for step in steps_until(steps_for(read_recipe_file(layout.recipe)), "tomogram"):
+    recipe = read_recipe_file(layout.recipe)
+    for step in steps_until(steps_for(recipe), "tomogram", recipe):
         record = read_record(layout, step.name, run)
         if record is not None and step.name != "simulate":
             report(f"{step.name}: processor time", record.cpu_seconds, "s")

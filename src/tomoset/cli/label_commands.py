@@ -18,26 +18,27 @@ def register(app: typer.Typer) -> None:
 
 def annotate(
     project: Path = typer.Argument(..., help="The project."),
-    method: str = typer.Option("templates", help="How: templates."),
-    target: list[str] = typer.Option([], help="Add an object: a built-in model, NAME=FILE.pdb[:D7]."),
+    method: str = typer.Option("templates", help="How: templates, filaments, membranes, network or consensus."),
+    target: list[str] = typer.Option([], help="templates: add an object: a built-in model, NAME=FILE.pdb[:D7]."),
+    model: Path | None = typer.Option(None, help="network: the model file that `tomoset train` made."),
+    source: list[str] = typer.Option([], "--from", help="consensus: whose labels, USER/SESSION (two or more)."),
+    only: list[str] = typer.Option([], help="Only these runs."),
     workers: int = typer.Option(0, help="Processor cores to use; 0 = all."),
 ) -> None:
-    """Label the particles of every tomogram."""
+    """Label every tomogram: particles, filaments, membranes; or join what several have labeled."""
     import os
 
-    from tomoset.errors import ParameterError
-    from tomoset.workflow.annotating import annotate_project
-    from tomoset.workflow.progress import TerminalMonitor
-    from tomoset.workflow.project import open_project
+    from tomoset.cli.annotate_methods import annotate_by
 
-    if method != "templates":
-        raise ParameterError(f"--method: expected templates, found {method!r}")
-    layout, recipe = open_project(project)
-    counts = annotate_project(
-        layout, recipe, tuple(target), workers=workers or os.cpu_count() or 1, monitor=TerminalMonitor()
+    annotate_by(
+        method,
+        project,
+        targets=tuple(target),
+        model=model,
+        sources=tuple(source),
+        only=tuple(only),
+        workers=workers or os.cpu_count() or 1,
     )
-    for run, picks in counts.items():
-        typer.echo(f"{run}: " + ", ".join(f"{n} {name}" for name, n in picks.items()))
 
 
 def score(

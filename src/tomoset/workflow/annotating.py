@@ -1,6 +1,7 @@
 """Label a project's tomograms, with objects the recipe does not name yet."""
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 from tomoset.errors import InputMissingError, ParameterError, TomosetError
@@ -10,13 +11,13 @@ from tomoset.geometry import point_group
 from tomoset.model import PickableObject
 from tomoset.structures import BUILT_IN_NAMES
 from tomoset.workflow.engine import run_project
-from tomoset.workflow.label_files import count_picks
+from tomoset.workflow.label_files import count_picks, load_labels
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.molecules import keep_structure, load_structure
 from tomoset.workflow.plan import planned_runs
 from tomoset.workflow.progress import Monitor
 from tomoset.workflow.project_lock import project_lock
-from tomoset.workflow.recipe import ObjectSpec, Recipe, recipe_text
+from tomoset.workflow.recipe import ObjectSpec, Recipe, read_recipe_file, recipe_text
 
 __all__ = ["annotate_project"]
 
@@ -24,10 +25,21 @@ __all__ = ["annotate_project"]
 _COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 
 
+_KINDS = {"templates": "particle", "filaments": "filament", "membranes": "membrane"}
+_NOUNS = {"templates": "labels", "filaments": "filaments", "membranes": "membranes"}
+
+
 def annotate_project(
-    layout: ProjectLayout, recipe: Recipe, targets: tuple[str, ...], *, workers: int, monitor: Monitor
+    layout: ProjectLayout,
+    recipe: Recipe,
+    targets: tuple[str, ...] = (),
+    *,
+    method: str = "templates",
+    only: tuple[str, ...] = (),
+    workers: int,
+    monitor: Monitor,
 ) -> dict[str, dict[str, int]]:
-    """Label the particles of every tomogram by template matching.
+    """Label every tomogram by a method that computes: templates, filaments or membranes.
 
     Parameters
     ----------
@@ -37,13 +49,16 @@ def annotate_project(
         Objects to add to the recipe when it lacks them: built-in models by name, ``NAME=FILE`` with a PDB or mmCIF
         file, or ``NAME=FILE:D7`` where it has a symmetry (the search is the quicker for it). All objects of the
         recipe are searched together, because their scores compete.
+    method : {"templates", "filaments", "membranes"}
+    only : tuple of str
+        Runs; all when empty.
     workers : int
     monitor : Monitor
 
     Returns
     -------
     dict of str to dict of str to int
-        Picks per object of each run.
+        Number of particles, filaments or membranes per object of each run.
 
     Raises
     ------
@@ -51,20 +66,35 @@ def annotate_project(
         If a target is neither known nor a file, or nothing is to be labeled.
     """
     extended = _with_targets(layout, recipe, targets)
-    if not extended.objects:
+    kind = _KINDS[method]
+    if not any(spec.kind == kind and spec.search for spec in extended.objects):
         raise InputMissingError(
-            "the recipe names no objects: give --target with a built-in model "
-            f"({', '.join(BUILT_IN_NAMES)}) or NAME=FILE"
+            f"expected objects of kind {kind} to search for in the recipe, found none: "
+            + (
+                f"give --target with a built-in model ({', '.join(BUILT_IN_NAMES)}) or NAME=FILE"
+                if method == "templates"
+                else f'add an [[objects]] table with kind = "{kind}" to recipe.toml'
+            )
         )
     if extended != recipe:
         with project_lock(layout):  # a run under way must not see its recipe change
             write_config(layout.copick_config, extended.pickable_objects(), name=recipe.name, description=recipe.title)
             write_text_atomic(layout.recipe, recipe_text(extended))
-    outcomes = run_project(layout.root, until="labels", workers=workers, monitor=monitor)
+    outcomes = run_project(layout.root, until=_NOUNS[method], only=only, workers=workers, monitor=monitor)
     errors = [str(outcome.error) for outcome in outcomes if outcome.error]
     if errors:
         raise TomosetError("\n\n".join(errors))
-    return {run: count_picks(layout, run) for run in planned_runs(layout, extended)}
+    return {run: _found(layout, run, method) for run in only or planned_runs(layout, extended)}
+
+
+def _found(layout: ProjectLayout, run: str, method: str) -> dict[str, int]:
+    """How many of each object one method's labels hold."""
+    if method == "templates":
+        return count_picks(layout, run)
+    voxel = read_recipe_file(layout.recipe).reconstruction.voxel_size_angstrom
+    labels = load_labels(layout, run, "tomoset", method, None, voxel)
+    found = labels.filaments if method == "filaments" else labels.membranes
+    return dict(sorted(Counter(each.object_name for each in found).items()))
 
 
 def _with_targets(layout: ProjectLayout, recipe: Recipe, targets: tuple[str, ...]) -> Recipe:

@@ -13,7 +13,14 @@ from tomoset.structures import Structure, resolve_structure
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.recipe import ObjectSpec, Recipe
 
-__all__ = ["keep_structure", "load_structure", "load_structures", "simulated_structures", "templates"]
+__all__ = [
+    "filament_templates",
+    "keep_structure",
+    "load_structure",
+    "load_structures",
+    "simulated_structures",
+    "templates",
+]
 
 
 def load_structure(spec: ObjectSpec, folder: Path) -> Structure:
@@ -114,3 +121,14 @@ def templates(recipe: Recipe, folder: Path) -> tuple[Template, ...]:
         elif spec.kind == "filament" and item.name in structures and structures[item.name].repeat_angstrom:
             made.append(filament_decoy(item, structures[item.name]))
     return tuple(made)
+
+
+def filament_templates(recipe: Recipe, folder: Path) -> tuple[Template, ...]:
+    """The filaments to trace, each with the structure of one repeat."""
+    specs = {spec.name: spec for spec in recipe.objects if spec.kind == "filament" and spec.search}
+    structures = load_structures(recipe, folder)
+    return tuple(
+        Template(object=item, structure=structures[item.name])
+        for item in recipe.pickable_objects()
+        if item.name in specs
+    )

@@ -8,7 +8,8 @@ from tomoset.workflow.keys import content_key
 from tomoset.workflow.layout import ProjectLayout
 from tomoset.workflow.recipe import Recipe
 from tomoset.workflow.records import StepRecord, is_complete, read_record
-from tomoset.workflow.steps import Step, raw_key, steps_for, steps_until
+from tomoset.workflow.step import Step
+from tomoset.workflow.steps import raw_key, steps_for, steps_until
 
 __all__ = ["PlannedStep", "make_plan", "planned_runs"]
 
@@ -57,26 +58,24 @@ def make_plan(
         Runs wanted; empty means all.
     """
     runs = [run for run in planned_runs(layout, recipe) if not only or run in only]
-    steps = steps_until(steps_for(recipe), until)
+    steps = steps_until(steps_for(recipe), until, recipe)
     return tuple(planned for run in runs for planned in _plan_run(layout, recipe, run, steps))
 
 
 def _plan_run(layout: ProjectLayout, recipe: Recipe, run: str, steps: tuple[Step, ...]) -> list[PlannedStep]:
-    planned: list[PlannedStep] = []
-    inputs = _first_inputs(layout, recipe, run, steps[0])
-    upstream_todo = False
+    planned: dict[str, PlannedStep] = {}
     for step in steps:
+        upstream = planned.get(step.needs(recipe))
+        inputs = _first_inputs(layout, recipe, run, step) if upstream is None else {upstream.step.name: upstream.key}
         params, inputs = step.params(recipe), inputs | step.said(layout, run)
+        upstream_todo = upstream is not None and upstream.state == "to do"
         key = content_key(step.name, step.version, params, inputs)
         record = read_record(layout, step.name, run)
         done = not upstream_todo and is_complete(layout, record, key)
         why = "" if done else _why(record, key, inputs, upstream_todo, step)
-        planned.append(
-            PlannedStep(step=step, run=run, key=key, inputs=inputs, state="done" if done else "to do", why=why)
-        )
-        upstream_todo = upstream_todo or not done
-        inputs = {step.name: key}
-    return planned
+        state: Literal["done", "to do"] = "done" if done else "to do"
+        planned[step.name] = PlannedStep(step=step, run=run, key=key, inputs=inputs, state=state, why=why)
+    return list(planned.values())
 
 
 def _first_inputs(layout: ProjectLayout, recipe: Recipe, run: str, first: Step) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tomoset.alignment import AlignmentParams
-from tomoset.annotation import TemplateParams
+from tomoset.annotation import FilamentParams, MembraneParams, TemplateParams
 from tomoset.ctf import CtfParams
 from tomoset.curation import CurationParams
 from tomoset.errors import InputMissingError, RecipeError
@@ -44,7 +44,7 @@ class ObjectSpec:
         relative to the recipe. Membranes have none; the name is the membrane's (``liposome``, ``outer-membrane`` …).
     kind : {"particle", "filament", "membrane"}
     search : bool
-        Whether template matching looks for it; a class that no template can find is better left to other methods.
+        Whether it is looked for: particles by templates, filaments by tracing, membranes by their shape.
     symmetry : str
         Point group; empty takes a built-in model's own.
     assembly : str
@@ -113,7 +113,7 @@ class Recipe:
         Classes to be labeled, in the order of their labels 1, 2 …
     specimen, microscope : SpecimenParams, MicroscopeParams or None
         How to simulate; both absent in a project of imported movies.
-    motion, ctf, alignment, reconstruction, curation, annotation
+    motion, ctf, alignment, reconstruction, curation, annotation, filaments, membranes
         Parameters of the stages.
     denoising : DenoiseParams or None
         How to denoise every tomogram by its halves; absent = not done.
@@ -141,6 +141,8 @@ class Recipe:
     deconvolution: DeconvolutionParams | None = None
     curation: CurationParams = field(default_factory=CurationParams)
     annotation: TemplateParams = field(default_factory=TemplateParams)
+    filaments: FilamentParams = field(default_factory=FilamentParams)
+    membranes: MembraneParams = field(default_factory=MembraneParams)
     licence: str = ""
     citation: str = ""
     dataset: DatasetFacts = field(default_factory=DatasetFacts)

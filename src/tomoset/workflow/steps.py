@@ -1,71 +1,28 @@
 """The chain: one step per stage, from raw movies to labels, each reading and writing its place in the project."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen, structures
-from tomoset.model import Progress, Resources, TiltSeries, Tomogram, stream
+from tomoset import alignment, ctf, curation, microscope, motion, reconstruction, specimen, structures
+from tomoset.model import TiltSeries, stream
 from tomoset.release import write_exchange_files
-from tomoset.workflow import label_files, raw_files, tomogram_files
+from tomoset.workflow import raw_files, tomogram_files
 from tomoset.workflow.alignment_import import apply_alignment, words_on_alignment
+from tomoset.workflow.annotation_steps import ANNOTATION_STEPS, appearance, asked_labels, raw_tomogram
 from tomoset.workflow.curation_files import people_on_tilts, save_curation, words_on_tilts
 from tomoset.workflow.keys import raw_fingerprint
-from tomoset.workflow.label_origin import frame_of, save_origin
 from tomoset.workflow.layout import ProjectLayout
-from tomoset.workflow.molecules import simulated_structures, templates
+from tomoset.workflow.molecules import simulated_structures
 from tomoset.workflow.previews import save_previews
-from tomoset.workflow.recipe import ObjectSpec, Recipe
+from tomoset.workflow.recipe import Recipe
 from tomoset.workflow.series_files import load_series, save_images, save_masks, save_series
+from tomoset.workflow.step import Step, StepContext
 from tomoset.workflow.truth_files import save_truth
 from tomoset.workflow.truth_flags import save_truth_flags, truth_flags
 from tomoset.workflow.truth_masks import field_grid, save_truth_masks
 
 __all__ = ["NOUNS", "STEPS", "Step", "StepContext", "steps_for", "steps_until"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepContext:
-    """Everything a step may use: where the project lies, what the recipe says, and the means to work."""
-
-    layout: ProjectLayout
-    recipe: Recipe
-    run: str
-    resources: Resources
-    progress: Progress
-
-
-def _nothing_said(_layout: ProjectLayout, _run: str) -> dict[str, str]:
-    return {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One stage as the workflow sees it.
-
-    Parameters
-    ----------
-    name : str
-        Of the stage, also the folder of its records.
-    noun : str
-        What it yields, for ``--until``.
-    version : str
-        Of the stage's method.
-    params : callable
-        ``recipe -> what changes the answer``.
-    execute : callable
-        Does the work and returns the files and folders it wrote.
-    said : callable
-        ``layout, run -> what people have said`` that the answer depends on, as inputs.
-    """
-
-    name: str
-    noun: str
-    version: str
-    params: Callable[[Recipe], Any]
-    execute: Callable[[StepContext], list[Path]]
-    said: Callable[[ProjectLayout, str], dict[str, str]] = _nothing_said
 
 
 def _simulate(context: StepContext) -> list[Path]:
@@ -170,7 +127,7 @@ def _denoise(context: StepContext) -> list[Path]:
         raise ValueError("a step of denoising was planned for a recipe without [denoising]")
     seed = int(stream(recipe.seed, "denoise", run).integers(2**31))
     denoised = reconstruction.denoise(
-        _raw_tomogram(context), recipe.denoising, resources=context.resources, seed=seed, progress=context.progress
+        raw_tomogram(context), recipe.denoising, resources=context.resources, seed=seed, progress=context.progress
     )
     return [*tomogram_files.save_tomogram(layout, denoised, context.progress), *save_previews(layout, denoised)]
 
@@ -180,7 +137,7 @@ def _deconvolve(context: StepContext) -> list[Path]:
     if recipe.deconvolution is None:
         raise ValueError("a step of deconvolution was planned for a recipe without [deconvolution]")
     made = reconstruction.deconvolve(
-        _raw_tomogram(context),
+        raw_tomogram(context),
         load_series(layout.series(run), "series.json"),
         recipe.deconvolution,
         resources=context.resources,
@@ -189,61 +146,13 @@ def _deconvolve(context: StepContext) -> list[Path]:
     return [*tomogram_files.save_tomogram(layout, made, context.progress), *save_previews(layout, made)]
 
 
-def _raw_tomogram(context: StepContext) -> Tomogram:
-    """The tomogram as it was reconstructed."""
-    params = context.recipe.reconstruction
-    return tomogram_files.load_tomogram(context.layout, context.run, params.voxel_size_angstrom, params.method)
-
-
 def _curate(context: StepContext) -> list[Path]:
     layout, run = context.layout, context.run
     series = load_series(layout.series(run), "series.json")
-    measurements = curation.measure(series, _raw_tomogram(context))
+    measurements = curation.measure(series, raw_tomogram(context))
     verdict = curation.suggest(measurements, context.recipe.curation)
     verdict = curation.overruled(verdict, people_on_tilts(layout, run), series)
     return [save_curation(layout, run, measurements, verdict)]
-
-
-def _annotate(context: StepContext) -> list[Path]:
-    layout, run, recipe = context.layout, context.run, context.recipe
-    series = load_series(layout.series(run), "series.json")
-    tomogram = _raw_tomogram(context)
-    if recipe.annotation.tomogram == "denoised":
-        tomogram = tomogram_files.load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom, "denoised")
-    labels = annotation.match_templates(
-        tomogram,
-        series,
-        templates(recipe, layout.root),
-        recipe.annotation,
-        resources=context.resources,
-        progress=context.progress,
-    )
-    return [*label_files.save_labels(layout, labels), save_origin(layout, labels, frame_of(tomogram))]
-
-
-def _appearance(spec: ObjectSpec) -> dict[str, Any]:
-    """What of an object changes a result: neither its colour nor its identifier does."""
-    return {
-        "name": spec.name,
-        "kind": spec.kind,
-        "structure": spec.structure,
-        "symmetry": spec.symmetry,
-        "assembly": spec.assembly,
-        "threshold": spec.threshold,
-        "mass_kda": spec.mass_kda,
-        "radius_angstrom": spec.radius_angstrom,
-    }
-
-
-def _sought(recipe: Recipe) -> tuple[ObjectSpec, ...]:
-    """Objects that templates are matched for."""
-    return tuple(spec for spec in recipe.objects if spec.kind == "particle" and spec.search)
-
-
-def _competing(recipe: Recipe) -> tuple[ObjectSpec, ...]:
-    """Those, and the filaments and membranes whose pieces compete with them."""
-    sought = set(_sought(recipe))
-    return tuple(spec for spec in recipe.objects if spec in sought or spec.kind in {"filament", "membrane"})
 
 
 def _simulated_objects(recipe: Recipe) -> list[dict[str, Any]]:
@@ -251,7 +160,7 @@ def _simulated_objects(recipe: Recipe) -> list[dict[str, Any]]:
     if recipe.specimen is None:
         return []
     species = {each.species for each in specimen.required_species(recipe.specimen)}
-    return [_appearance(spec) for spec in recipe.objects if spec.name in species or spec.kind == "membrane"]
+    return [appearance(spec) for spec in recipe.objects if spec.name in species or spec.kind == "membrane"]
 
 
 STEPS = (
@@ -261,14 +170,23 @@ STEPS = (
         version=f"{structures.STAGE_VERSION}.{specimen.STAGE_VERSION}.{microscope.STAGE_VERSION}",
         params=lambda r: {"specimen": r.specimen, "microscope": r.microscope, "molecules": _simulated_objects(r)},
         execute=_simulate,
+        needs=lambda _: "",
     ),
-    Step(name="motion", noun="images", version=motion.STAGE_VERSION, params=lambda r: r.motion, execute=_motion),
+    Step(
+        name="motion",
+        noun="images",
+        version=motion.STAGE_VERSION,
+        params=lambda r: r.motion,
+        execute=_motion,
+        needs=lambda _: "simulate",
+    ),
     Step(
         name="ctf",
         noun="defocus",
         version=f"{ctf.STAGE_VERSION}.{curation.STAGE_VERSION}",
         params=lambda r: {"ctf": r.ctf, "masks": r.curation.masks},
         execute=_ctf,
+        needs=lambda _: "motion",
     ),
     Step(
         name="align",
@@ -276,6 +194,7 @@ STEPS = (
         version=f"{alignment.STAGE_VERSION}.{curation.STAGE_VERSION}",
         params=lambda r: {"alignment": r.alignment, "curation": r.curation},
         execute=_align,
+        needs=lambda _: "ctf",
         said=_words_on_alignment,
     ),
     Step(
@@ -284,6 +203,7 @@ STEPS = (
         version=reconstruction.STAGE_VERSION,
         params=lambda r: r.reconstruction,
         execute=_reconstruct,
+        needs=lambda _: "align",
     ),
     Step(
         name="denoise",
@@ -291,6 +211,7 @@ STEPS = (
         version=reconstruction.STAGE_VERSION,
         params=lambda r: r.denoising,
         execute=_denoise,
+        needs=lambda _: "reconstruct",
     ),
     Step(
         name="deconvolve",
@@ -298,6 +219,7 @@ STEPS = (
         version=reconstruction.STAGE_VERSION,
         params=lambda r: r.deconvolution,
         execute=_deconvolve,
+        needs=lambda _: "reconstruct",
     ),
     Step(
         name="curate",
@@ -305,14 +227,9 @@ STEPS = (
         version=curation.STAGE_VERSION,
         params=lambda r: r.curation,
         execute=_curate,
+        needs=lambda _: "reconstruct",
     ),
-    Step(
-        name="annotate",
-        noun="labels",
-        version=f"{structures.STAGE_VERSION}.{annotation.STAGE_VERSION}",
-        params=lambda r: {"templates": r.annotation, "molecules": [_appearance(spec) for spec in _competing(r)]},
-        execute=_annotate,
-    ),
+    *ANNOTATION_STEPS,
 )
 NOUNS = tuple(step.noun for step in STEPS)
 
@@ -323,18 +240,24 @@ def steps_for(recipe: Recipe) -> tuple[Step, ...]:
         "simulate": recipe.is_simulated,
         "denoise": recipe.denoising is not None,
         "deconvolve": recipe.deconvolution is not None,
-        "annotate": bool(_sought(recipe)),
-    }
+    } | asked_labels(recipe)
     skipped = {name for name, wanted in asked.items() if not wanted}
     return tuple(step for step in STEPS if step.name not in skipped)
 
 
-def steps_until(steps: tuple[Step, ...], noun: str | None) -> tuple[Step, ...]:
-    """The steps up to and with the one that yields ``noun``; all of them for None."""
+def steps_until(steps: tuple[Step, ...], noun: str | None, recipe: Recipe) -> tuple[Step, ...]:
+    """The step that yields ``noun`` and those it starts from; all of them for None."""
     if noun is None:
         return steps
-    last = next(i for i, step in enumerate(STEPS) if step.noun == noun)
-    return tuple(step for step in steps if STEPS.index(step) <= last)
+    by_name = {step.name: step for step in steps}
+    wanted = [step.name for step in steps if step.noun == noun]
+    needed = list(wanted)
+    while wanted:
+        upstream = by_name[wanted.pop()].needs(recipe)
+        if upstream in by_name:
+            needed.append(upstream)
+            wanted.append(upstream)
+    return tuple(step for step in steps if step.name in needed)
 
 
 def raw_key(layout: ProjectLayout, run: str) -> str:
