@@ -9,6 +9,7 @@ import numpy as np
 
 from tomoset.errors import GeometryError, ParameterError
 from tomoset.formats.copick import list_runs, list_tomograms, read_config
+from tomoset.formats.copick_label_parts import load_label_set
 from tomoset.model import FilamentTrace, Labels, MembraneSurface, PickableObject, Picks
 from tomoset.workflow.label_exchange import (
     UNKNOWN_RUN,
@@ -23,7 +24,6 @@ from tomoset.workflow.label_exchange import (
 from tomoset.workflow.label_files import load_labels, save_labels
 from tomoset.workflow.label_frames import check_origin, keep_origin
 from tomoset.workflow.label_losses import HOLDS, losses
-from tomoset.workflow.label_parts import load_label_set
 from tomoset.workflow.label_readers import read_foreign_labels
 from tomoset.workflow.label_writers import write_foreign_labels
 from tomoset.workflow.layout import ProjectLayout
@@ -141,7 +141,7 @@ def _check_tomogram(layout: ProjectLayout, labels: Labels) -> None:
             f"{labels.run}: expected labels of a tomogram of {', '.join(f'{size:g}' for size in sizes)} Å, found those "
             f"of one of {voxel:g} Å; give the project's tomogram with --tomogram"
         )
-    saved = load_label_set(layout, labels.run, labels.user, labels.session).voxel_size_angstrom
+    saved = load_label_set(layout.root, labels.run, labels.user, labels.session).voxel_size_angstrom
     if saved is not None and abs(saved - voxel) > _VOXEL_TOLERANCE * voxel:
         raise GeometryError(
             f"{labels.run}: {labels.user} (session {labels.session}) has labels of the tomogram of {saved:g} Å, found "

@@ -12,6 +12,7 @@ from tomoset.formats.amira_labels import write_amira_labels
 from tomoset.formats.cbox import write_cbox
 from tomoset.formats.copick import replace_refused, write_picks_file
 from tomoset.formats.copick_filaments import write_filaments
+from tomoset.formats.copick_labels import points_along
 from tomoset.formats.dynamo_table import write_dynamo_table
 from tomoset.formats.eman2_info import write_eman2_info
 from tomoset.formats.imod_model import write_imod_model
@@ -26,7 +27,6 @@ from tomoset.formats.tom_motl import write_tom_motl
 from tomoset.geometry import Grid
 from tomoset.model import IGNORE, FilamentTrace, Optics, Picks, Segmentation
 from tomoset.workflow.label_exchange import Frame, LabelRequest
-from tomoset.workflow.label_files import points_along
 
 __all__ = ["write_foreign_labels"]
 

@@ -32,10 +32,10 @@ from tomoset.formats.membrane_documents import meshes_of_membranes, read_membran
 from tomoset.formats.meshes import read_meshes, write_meshes
 from tomoset.model import ArraySource, FilamentTrace, Labels, MembraneSurface, Region, Segmentation
 from tomoset.model.labels import SegmentationKind
-from tomoset.workflow.layout import ProjectLayout
 
 __all__ = [
     "LabelSet",
+    "label_set_authors",
     "load_filaments",
     "load_label_set",
     "load_membranes",
@@ -71,36 +71,36 @@ class LabelSet:
     notes: dict[str, float] = field(default_factory=dict)
 
 
-def save_segmentations(layout: ProjectLayout, labels: Labels) -> list[Path]:
+def save_segmentations(root: Path, labels: Labels) -> list[Path]:
     """Write every mask; returns the stores."""
     names = [(each.kind, each.name) for each in labels.segmentations]
     _refuse_twice(labels.run, [f"{kind} mask {name}" for kind, name in names])
     return [
-        write_segmentation(layout.root, labels.run, each, user=labels.user, session=labels.session)
+        write_segmentation(root, labels.run, each, user=labels.user, session=labels.session)
         for each in labels.segmentations
     ]
 
 
 def load_segmentations(
-    layout: ProjectLayout, run: str, user: str, session: str, is_wanted: Callable[[float | None], bool]
+    root: Path, run: str, user: str, session: str, is_wanted: Callable[[float | None], bool]
 ) -> tuple[Segmentation, ...]:
     """Masks of one author and round whose voxel size is wanted; those of one class get the class's label."""
     entries = [
         entry
         for kind in _KINDS
-        for entry in list_segmentations(layout.root, run, kind)
+        for entry in list_segmentations(root, run, kind)
         if (entry.user, entry.session) == (user, session)
     ]
     opened = [(entry, read_segmentation(entry.path)) for entry in entries]
-    return tuple(_with_label(layout, entry, mask) for entry, mask in opened if is_wanted(mask.voxel_size_angstrom))
+    return tuple(_with_label(root, entry, mask) for entry, mask in opened if is_wanted(mask.voxel_size_angstrom))
 
 
-def save_filaments(layout: ProjectLayout, labels: Labels) -> list[Path]:
+def save_filaments(root: Path, labels: Labels) -> list[Path]:
     """Write the curves, one document a class."""
     _refuse_twice(labels.run, [f"filament {each.instance_id}" for each in labels.filaments])
     return [
         write_filaments(
-            sidecar_path(layout.root, labels.run, FILAMENTS, labels.user, labels.session, name),
+            sidecar_path(root, labels.run, FILAMENTS, labels.user, labels.session, name),
             traces,
             run=labels.run,
             user=labels.user,
@@ -112,20 +112,20 @@ def save_filaments(layout: ProjectLayout, labels: Labels) -> list[Path]:
 
 
 def load_filaments(
-    layout: ProjectLayout, run: str, user: str, session: str, is_wanted: Callable[[float | None], bool]
+    root: Path, run: str, user: str, session: str, is_wanted: Callable[[float | None], bool]
 ) -> tuple[FilamentTrace, ...]:
     """Filaments of one author and round."""
-    found = [read_filaments(path) for path in _sidecars(layout, run, FILAMENTS, user, session)]
+    found = [read_filaments(path) for path in _sidecars(root, run, FILAMENTS, user, session)]
     return tuple(each for traces, _, _, _, voxel in found if is_wanted(voxel) for each in traces)
 
 
-def save_membranes(layout: ProjectLayout, labels: Labels) -> list[Path]:
+def save_membranes(root: Path, labels: Labels) -> list[Path]:
     """Write the meshes and what they do not say, two files a class."""
     _refuse_twice(labels.run, [f"membrane {each.instance_id}" for each in labels.membranes])
     written = []
     for name, surfaces in _by_class(labels.membranes).items():
-        mesh = mesh_path(layout.root, labels.run, user=labels.user, session=labels.session, object_name=name)
-        facts = sidecar_path(layout.root, labels.run, MEMBRANES, labels.user, labels.session, name)
+        mesh = mesh_path(root, labels.run, user=labels.user, session=labels.session, object_name=name)
+        facts = sidecar_path(root, labels.run, MEMBRANES, labels.user, labels.session, name)
         write_meshes(mesh, meshes_of_membranes(surfaces))
         write_membrane_facts(facts, surfaces, run=labels.run, voxel_size_angstrom=labels.voxel_size_angstrom)
         written += [mesh, facts]
@@ -133,14 +133,14 @@ def save_membranes(layout: ProjectLayout, labels: Labels) -> list[Path]:
 
 
 def load_membranes(
-    layout: ProjectLayout, run: str, user: str, session: str, is_wanted: Callable[[float | None], bool]
+    root: Path, run: str, user: str, session: str, is_wanted: Callable[[float | None], bool]
 ) -> tuple[MembraneSurface, ...]:
     """Membranes of one author and round; meshes of other programs become membranes of which little is known."""
     found: list[MembraneSurface] = []
-    for entry in list_meshes(layout.root, run):
+    for entry in list_meshes(root, run):
         if (entry.user, entry.session) != (user, session):
             continue
-        facts = sidecar_path(layout.root, run, MEMBRANES, user, session, entry.object_name)
+        facts = sidecar_path(root, run, MEMBRANES, user, session, entry.object_name)
         if facts.is_file():
             surfaces, voxel = read_membranes(facts, read_meshes(entry.path))
             found += surfaces if is_wanted(voxel) else ()
@@ -160,14 +160,14 @@ def load_membranes(
     return tuple(found)
 
 
-def save_label_set(layout: ProjectLayout, labels: Labels, written: list[Path], *, add: bool) -> Path:
+def save_label_set(root: Path, labels: Labels, written: list[Path], *, add: bool) -> Path:
     """Write the list of what belongs together, then remove what the same author's last labels left behind.
 
     With ``add`` nothing is removed, and what was there before belongs to the new labels too.
     """
-    path = _set_path(layout, labels.run, labels.user, labels.session)
-    before = load_label_set(layout, labels.run, labels.user, labels.session)
-    folder = layout.experiment(labels.run)
+    path = _set_path(root, labels.run, labels.user, labels.session)
+    before = load_label_set(root, labels.run, labels.user, labels.session)
+    folder = root / "ExperimentRuns" / labels.run
     files = {each.relative_to(folder).as_posix() for each in written}
     if add:
         files |= {name for name in before.files if (folder / name).exists()}
@@ -191,9 +191,9 @@ def save_label_set(layout: ProjectLayout, labels: Labels, written: list[Path], *
     return path
 
 
-def load_label_set(layout: ProjectLayout, run: str, user: str, session: str) -> LabelSet:
+def load_label_set(root: Path, run: str, user: str, session: str) -> LabelSet:
     """What one author's last labels were, empty where they were saved by another program."""
-    path = _set_path(layout, run, user, session)
+    path = _set_path(root, run, user, session)
     if not path.is_file():
         return LabelSet()
     document = read_json(path)
@@ -204,6 +204,16 @@ def load_label_set(layout: ProjectLayout, run: str, user: str, session: str) -> 
             method=str(document["method"]),
             notes={str(name): float(value) for name, value in document["notes"].items()},
         )
+
+
+def label_set_authors(root: Path, run: str) -> tuple[tuple[str, str], ...]:
+    """Users and sessions whose labels of a run were saved whole, sorted."""
+    found = []
+    for path in sorted((root / "ExperimentRuns" / run / SETS).glob("*.json")):
+        document = read_json(path)
+        with understood(path):
+            found.append((str(document["user_id"]), str(document["session_id"])))
+    return tuple(sorted(found))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,11 +238,11 @@ class _AsLabel:
         return np.where(self.mask.read(region) > 0, np.uint8(self.label), np.uint8(0))
 
 
-def _with_label(layout: ProjectLayout, entry: SegmentationEntry, mask: Segmentation) -> Segmentation:
+def _with_label(root: Path, entry: SegmentationEntry, mask: Segmentation) -> Segmentation:
     """In copick a mask of one class holds 1 there; in ours the label of the class."""
-    if entry.is_multilabel or entry.kind != "semantic" or not layout.copick_config.is_file():
+    if entry.is_multilabel or entry.kind != "semantic" or not (root / "copick_config.json").is_file():
         return mask
-    label = {item.name: item.label for item in read_config(layout.copick_config).objects}.get(entry.name)
+    label = {item.name: item.label for item in read_config(root / "copick_config.json").objects}.get(entry.name)
     if label is None:
         return mask
     return Segmentation(
@@ -240,12 +250,12 @@ def _with_label(layout: ProjectLayout, entry: SegmentationEntry, mask: Segmentat
     )
 
 
-def _set_path(layout: ProjectLayout, run: str, user: str, session: str) -> Path:
-    return sidecar_path(layout.root, run, SETS, user, session)
+def _set_path(root: Path, run: str, user: str, session: str) -> Path:
+    return sidecar_path(root, run, SETS, user, session)
 
 
-def _sidecars(layout: ProjectLayout, run: str, folder: str, user: str, session: str) -> list[Path]:
-    paths = (layout.experiment(run) / folder).glob(f"{glob.escape(f'{user}_{session}')}_*.json")
+def _sidecars(root: Path, run: str, folder: str, user: str, session: str) -> list[Path]:
+    paths = ((root / "ExperimentRuns" / run) / folder).glob(f"{glob.escape(f'{user}_{session}')}_*.json")
     return sorted(path for path in paths if not path.name.startswith("."))
 
 
