@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 
 from tomoset.annotation.conflicts import find_conflicts, find_disagreeing_poses, find_obstructed
-from tomoset.annotation.consensus import representative_rotations
 from tomoset.annotation.label_transfer import TomogramFrame
 from tomoset.geometry import Grid, TiltGeometry, point_group, random_rotations, rotation_about
 from tomoset.model import FilamentTrace, Labels, PickableObject, PickFlag, Picks
@@ -36,7 +35,7 @@ def grid_of_places(n=16):
 
 def test_good_labels_have_no_findings():
     rng = np.random.default_rng(1)
-    pose = representative_rotations(random_rotations(16, rng), point_group("D7"))
+    pose = point_group("D7").representatives(random_rotations(16, rng))
     picks = Picks(object_name="core", positions_angstrom_xyz=grid_of_places(), rotations=pose)
     assert find_conflicts(labels_of(picks), OBJECTS, FRAME) == []
     anywhere = replace(picks, rotations=random_rotations(16, rng))  # as a simulator draws them: no pose is preferred
@@ -46,7 +45,7 @@ def test_good_labels_have_no_findings():
 def test_a_pose_unlike_the_others_is_named():
     rng = np.random.default_rng(2)
     group = point_group("D7")
-    pose = representative_rotations(random_rotations(16, rng), group)
+    pose = group.representatives(random_rotations(16, rng))
     pose[5] = pose[5] @ group.rotations[3]
     picks = Picks(object_name="core", positions_angstrom_xyz=grid_of_places(), rotations=pose)
     (found,) = find_conflicts(labels_of(picks), OBJECTS, FRAME)

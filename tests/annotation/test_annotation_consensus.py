@@ -14,7 +14,6 @@ from tomoset.annotation.consensus import (
     join_sites,
     mean_rotations,
     reach_consensus,
-    representative_rotations,
     staple,
 )
 from tomoset.errors import GeometryError, ParameterError
@@ -146,7 +145,7 @@ def test_the_representative_is_the_same_for_all_equivalents(seed, name):
     rng = np.random.default_rng(seed)
     group = point_group(name)
     pose = random_rotations(1, rng)
-    all_of_it = representative_rotations(pose @ group.rotations, group)
+    all_of_it = group.representatives(pose @ group.rotations)
     assert angle_between_deg(all_of_it, all_of_it[:1]).max() < 1e-5
     assert group.angle_between_deg(all_of_it[0], pose[0]) < 1e-5
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.consensus.mean_rotation import representative_rotations
 from tomoset.annotation.consensus.sites import join_sites
 from tomoset.annotation.label_transfer import TomogramFrame
 from tomoset.geometry import angle_between_deg, point_group
@@ -147,7 +146,7 @@ def _outside_zone(labels: Labels, picks: Picks, item: PickableObject) -> Iterato
     group = point_group(item.symmetry)
     if group.order == 1:
         return
-    nearest = representative_rotations(picks.rotations, group)
+    nearest = group.representatives(picks.rotations)
     identity = np.eye(3)
     excess = angle_between_deg(picks.rotations, identity) - angle_between_deg(nearest, identity)
     wrong = excess > _ZONE_SLACK_DEG

@@ -1,7 +1,7 @@
 """From chosen and settled hits to picks that carry their evidence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from tomoset.annotation.params import TemplateParams
 from tomoset.annotation.pursuit import Found
 from tomoset.annotation.refine import visible_share
 from tomoset.annotation.whitening import WhitenedVolume
+from tomoset.geometry import point_group
 from tomoset.model import PickFlag, Picks
 
 __all__ = ["Chosen", "no_picks", "picks_of"]
@@ -129,10 +130,11 @@ def picks_of(
         rival = others.max(axis=1, initial=0.0)
         which = others.argmax(axis=1) if others.shape[1] else np.zeros(len(hits), dtype=np.intp)
         probability = class_probabilities(best, priors, doubt)
+        group = point_group(each.found.template.object.symmetry)
         picks.append(
             _picks(
                 each.name,
-                hits,
+                replace(hits, rotations=group.representatives(hits.rotations)),
                 score,
                 margins=score - rival,
                 rivals=np.where(rival > 0, names[which], ""),
@@ -150,8 +152,8 @@ def _notes(each: Chosen, amplitude: float, scores: Floats, doubt: Floats) -> dic
     if each.found.template.decoy:
         return {f"{each.name}_pieces": float(len(each.chosen))}
     norm = each.chosen.norm if len(each.chosen) else each.found.candidates.norm
-    return {
-        f"{each.name}_threshold": float(scores.min()) if len(scores) else float("inf"),
+    least = {f"{each.name}_threshold": float(scores.min())} if len(scores) else {}
+    return least | {
         f"{each.name}_norm": float(np.median(norm)) if len(norm) else 0.0,
         f"{each.name}_d_prime": float(np.median(norm)) * amplitude if len(norm) else 0.0,
         f"{each.name}_chance_z": each.noise_z,

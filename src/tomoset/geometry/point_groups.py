@@ -43,6 +43,12 @@ class PointGroup:
         equivalents = np.asarray(b, dtype=np.float64)[..., None, :, :] @ self.rotations
         return angle_between_deg(np.asarray(a, dtype=np.float64)[..., None, :, :], equivalents).min(axis=-1)
 
+    def representatives(self, rotations: ArrayLike) -> NDArray[np.float64]:
+        """Of all poses that symmetry cannot tell from each given one (n, 3, 3), the one nearest to the identity."""
+        poses = np.asarray(rotations, dtype=np.float64).reshape(-1, 3, 3)
+        trace = np.einsum("nij,gji->ng", poses, self.rotations)
+        return np.asarray(poses @ self.rotations[trace.argmax(axis=1)], dtype=np.float64)
+
 
 @lru_cache(maxsize=64)
 def point_group(name: str) -> PointGroup:

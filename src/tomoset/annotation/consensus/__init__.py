@@ -3,7 +3,7 @@
 from tomoset.annotation.consensus.agreement import AgreementOfPair, agreement
 from tomoset.annotation.consensus.dawid_skene import NOT_ASKED, Reliability, estimate_reliability
 from tomoset.annotation.consensus.masks import MaskConsensus, staple
-from tomoset.annotation.consensus.mean_rotation import mean_rotations, representative_rotations
+from tomoset.annotation.consensus.mean_rotation import mean_rotations
 from tomoset.annotation.consensus.params import ConsensusParams, consensus_methods_text
 from tomoset.annotation.consensus.picks import AnnotatorReport, Consensus, reach_consensus
 from tomoset.annotation.consensus.sites import join_sites
@@ -24,6 +24,5 @@ __all__ = [
     "join_sites",
     "mean_rotations",
     "reach_consensus",
-    "representative_rotations",
     "staple",
 ]

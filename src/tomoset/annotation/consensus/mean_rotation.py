@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from tomoset.errors import GeometryError
 from tomoset.geometry import PointGroup
 
-__all__ = ["mean_rotations", "representative_rotations"]
+__all__ = ["mean_rotations"]
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ def mean_rotations(rotations: ArrayLike, weights: ArrayLike, group: PointGroup) 
         better = np.flatnonzero(usable)[cost < lowest[usable] - 1e-12]
         chosen = cost < lowest[usable] - 1e-12
         best[better], lowest[better] = mean[chosen], cost[chosen]
-    return representative_rotations(best, group)
+    return group.representatives(best)
 
 
 def _descend(mean: Floats, poses: Floats, weight: Floats, group: PointGroup) -> tuple[Floats, Floats]:
@@ -73,10 +73,3 @@ def _descend(mean: Floats, poses: Floats, weight: Floats, group: PointGroup) -> 
     relative = np.swapaxes(mean, -1, -2)[:, None] @ poses
     closeness = np.einsum("cmij,gji->cmg", relative, group.rotations).max(axis=-1)
     return mean, np.sum(weight * (3.0 - closeness), axis=1)
-
-
-def representative_rotations(rotations: ArrayLike, group: PointGroup) -> Floats:
-    """Of all poses (n, 3, 3) that symmetry cannot tell from each given one, the one nearest to the identity."""
-    poses = np.asarray(rotations, dtype=np.float64).reshape(-1, 3, 3)
-    trace = np.einsum("nij,gji->ng", poses, group.rotations)
-    return np.asarray(poses @ group.rotations[trace.argmax(axis=1)], dtype=np.float64)
