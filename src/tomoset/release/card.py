@@ -1,7 +1,6 @@
 """The card of a release: what a person reads before using it, and the methods section."""
 
-from tomoset.model import PickableObject
-from tomoset.release.dataset import ReleaseInfo
+from tomoset.release.dataset import LabelCounts, ReleaseInfo
 
 __all__ = ["card_text"]
 
@@ -20,7 +19,7 @@ _LAYOUT = {
 }
 
 
-def card_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]], format_notes: tuple[str, ...] = ()) -> str:
+def card_text(info: ReleaseInfo, counts: LabelCounts, format_notes: tuple[str, ...] = ()) -> str:
     """The card in Markdown, with a YAML head that dataset hubs read; with what formats could not hold."""
     tags = "\n".join(f"- {tag}" for tag in ("cryo-et", "tomography", "particle-picking"))
     lines = [
@@ -33,14 +32,12 @@ def card_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]], forma
         "",
         (
             f"{'Simulated' if info.is_simulated else 'Measured'} cryo-ET dataset `{info.name}`, "
-            f"version {info.version}, {len(picks_per_run)} tomograms."
+            f"version {info.version}, {len(counts)} tomograms."
         ),
         "",
         "## Objects",
         "",
-        "| label | object | radius, Å | symmetry | picks |",
-        "| --- | --- | --- | --- | --- |",
-        *(_object_row(item, picks_per_run) for item in info.objects),
+        *_objects_table(info, counts),
         "",
         "## Layout",
         "",
@@ -66,6 +63,12 @@ def card_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]], forma
     return "\n".join(lines)
 
 
-def _object_row(item: PickableObject, picks_per_run: dict[str, dict[str, int]]) -> str:
-    total = sum(counts.get(item.name, 0) for counts in picks_per_run.values())
-    return f"| {item.label} | {item.name} | {item.radius_angstrom:g} | {item.symmetry} | {total} |"
+def _objects_table(info: ReleaseInfo, counts: LabelCounts) -> list[str]:
+    """One row an object, one column an author of labels."""
+    authors = sorted({author for run in counts.values() for author in run})
+    head = ["label", "object", "radius, Å", "symmetry", *(f"by {author}" for author in authors)]
+    rows = [head, ["---"] * len(head)]
+    for item in info.objects:
+        found = [sum(run.get(author, {}).get(item.name, 0) for run in counts.values()) for author in authors]
+        rows.append([str(item.label), item.name, f"{item.radius_angstrom:g}", item.symmetry, *map(str, found)])
+    return [f"| {' | '.join(row)} |" for row in rows]

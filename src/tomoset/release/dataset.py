@@ -1,12 +1,17 @@
 """What goes into a release, one run at a time."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tomoset.errors import ParameterError
 from tomoset.model import Labels, PickableObject, TiltSeries, Tomogram
 from tomoset.release.facts import DatasetFacts
 
-__all__ = ["FORMATS", "ReleaseInfo", "RunToRelease"]
+__all__ = ["FORMATS", "LabelCounts", "ReleaseInfo", "RunToRelease", "count_labels"]
+
+LabelCounts = dict[str, dict[str, dict[str, int]]]
+"""Number of labels by run, author (``user/session``) and object."""
 
 FORMATS = ("copick", "mrc", "star", "imod", "aretomo", "warp", "portal", "ml", "cets", "empiar", "datacite")
 """In the order in which they are written: later ones share the big files of earlier ones."""
@@ -89,3 +94,19 @@ class ReleaseInfo:
     def split_of(self, run: str) -> str:
         """Split of a run."""
         return self.splits.get(run, "train")
+
+
+def count_labels(runs: Sequence[RunToRelease]) -> LabelCounts:
+    """How many of each object every author labeled in each run: ``{run: {"user/session": {object: n}}}``.
+
+    A filament or membrane counts once, however many picks lie along it.
+    """
+    counted: LabelCounts = {}
+    for run in runs:
+        authors = counted.setdefault(run.series.run, {})
+        for labels in run.labels:
+            along = Counter([each.object_name for each in labels.filaments])
+            along += Counter([each.object_name for each in labels.membranes])
+            picks = {each.object_name: len(each) for each in labels.picks if each.object_name not in along}
+            authors[f"{labels.user}/{labels.session}"] = picks | dict(along)
+    return counted

@@ -1,21 +1,23 @@
 """A datasheet (Gebru et al. 2021, Commun. ACM 64:86): the questions a careful user asks, answered from the records."""
 
-from tomoset.release.dataset import ReleaseInfo
+from collections import Counter
+
+from tomoset.release.dataset import LabelCounts, ReleaseInfo
 
 __all__ = ["datasheet_text"]
 
 _UNSAID = "Not stated by the authors."
 
 
-def datasheet_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]]) -> str:
+def datasheet_text(info: ReleaseInfo, counts: LabelCounts) -> str:
     """The datasheet in Markdown; what nobody has said is said to be unsaid."""
     facts, sample, instrument = info.facts, info.facts.sample, info.facts.instrument
-    total: dict[str, int] = {}
-    for counts in picks_per_run.values():
-        for name, n in counts.items():
-            total[name] = total.get(name, 0) + n
+    totals: dict[str, Counter[str]] = {}
+    for authors in counts.values():
+        for author, found in authors.items():
+            totals.setdefault(author, Counter()).update(found)
     splits: dict[str, list[str]] = {}
-    for run in picks_per_run:
+    for run in counts:
         splits.setdefault(info.split_of(run), []).append(run)
     funders = "; ".join(" ".join(filter(None, (each.agency, each.grant))) for each in facts.funding)
     sections = {
@@ -25,8 +27,8 @@ def datasheet_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]]) 
             f"- Funded by: {funders or _UNSAID}",
         ],
         "Composition": [
-            f"- {len(picks_per_run)} {'simulated' if info.is_simulated else 'measured'} tomograms, one a tilt series",
-            f"- Labels: {', '.join(f'{n} {name}' for name, n in sorted(total.items())) or 'none'}",
+            f"- {len(counts)} {'simulated' if info.is_simulated else 'measured'} tomograms, one a tilt series",
+            *(f"- Labels by {author}: {_listed(found)}" for author, found in sorted(totals.items())),
             *(f"- Split {name}: {len(runs)} ({', '.join(runs)})" for name, runs in sorted(splits.items())),
             f"- Left out: {len(info.rejected)} runs, listed with their reasons in README.md",
             "- No personal data.",
@@ -58,6 +60,10 @@ def datasheet_text(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]]) 
     for title, body in sections.items():
         lines += [f"## {title}", "", *body, ""]
     return "\n".join(lines)
+
+
+def _listed(found: Counter[str]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in sorted(found.items())) or "none"
 
 
 def _contact(info: ReleaseInfo) -> str:

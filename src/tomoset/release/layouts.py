@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from tomoset.formats.atomic import write_json_atomic
-from tomoset.formats.copick import tomogram_path, write_config, write_picks
+from tomoset.formats.copick import tomogram_path, write_config
+from tomoset.formats.copick_labels import save_labels
 from tomoset.formats.geometry_json import geometry_to_json
 from tomoset.formats.mrc import write_stack, write_volume
 from tomoset.formats.ome_zarr import write_volume_zarr
@@ -41,15 +42,14 @@ def write_copick_config(root: Path, info: ReleaseInfo) -> None:
 
 
 def write_copick_run(root: Path, run: RunToRelease, _info: ReleaseInfo) -> Notes:
-    """Write the tomograms (OME-Zarr), the geometry they were made with, and picks."""
+    """Write the tomograms (OME-Zarr), the geometry they were made with, and all labels."""
     project, voxel = root / "copick", run.tomogram.grid.voxel_size_angstrom
     for tomogram in (run.tomogram, *run.derived):
         path = tomogram_path(project, tomogram.run, voxel_size_angstrom=voxel, kind=tomogram.kind)
         write_volume_zarr(path, tomogram.volume_zyx, tomogram.grid, name=f"{tomogram.run} {tomogram.kind}")
         write_json_atomic(path.with_suffix(".json"), tomogram_facts(tomogram))
     for labels in run.labels:
-        for picks in labels.picks:
-            write_picks(project, labels.run, picks, user=labels.user, session=labels.session, voxel_size_angstrom=voxel)
+        save_labels(project, labels)
     return ()
 
 

@@ -10,7 +10,7 @@ from tomoset.model import Progress, Release
 from tomoset.release import layouts
 from tomoset.release.bag import make_bag
 from tomoset.release.card import card_text
-from tomoset.release.dataset import FORMATS, ReleaseInfo, RunToRelease
+from tomoset.release.dataset import FORMATS, LabelCounts, ReleaseInfo, RunToRelease, count_labels
 from tomoset.release.datasheet import datasheet_text
 from tomoset.release.deposition import write_cets, write_datacite, write_empiar
 from tomoset.release.manifest import write_manifest
@@ -79,12 +79,10 @@ def write_release(
         if not written:
             raise InputMissingError("expected at least one run to release, found none")
         notes += _finish(root, info, written)
-        picks_per_run = {
-            run.series.run: {p.object_name: len(p) for labels in run.labels for p in labels.picks} for run in written
-        }
-        write_text_atomic(root / "README.md", card_text(info, picks_per_run, tuple(notes)))
-        write_text_atomic(root / "DATASHEET.md", datasheet_text(info, picks_per_run))
-        write_json_atomic(root / "dataset.json", {**_document(info, picks_per_run), "format_notes": notes})
+        counts = count_labels(written)
+        write_text_atomic(root / "README.md", card_text(info, counts, tuple(notes)))
+        write_text_atomic(root / "DATASHEET.md", datasheet_text(info, counts))
+        write_json_atomic(root / "dataset.json", {**_document(info, counts), "format_notes": notes})
         files = write_manifest(root)
         if as_bag:
             make_bag(root, info)
@@ -93,7 +91,7 @@ def write_release(
         version=info.version,
         licence=info.licence,
         citation=info.citation,
-        runs=tuple(picks_per_run),
+        runs=tuple(counts),
         rejected=info.rejected,
         objects=info.objects,
         formats=info.formats,
@@ -133,5 +131,5 @@ def _finish(root: Path, info: ReleaseInfo, runs: list[RunToRelease]) -> list[str
     return notes
 
 
-def _document(info: ReleaseInfo, picks_per_run: dict[str, dict[str, int]]) -> dict[str, object]:
-    return {**dataclasses.asdict(info), "runs": picks_per_run, "unit": "angstrom", "axes": "volumes zyx, positions xyz"}
+def _document(info: ReleaseInfo, counts: LabelCounts) -> dict[str, object]:
+    return {**dataclasses.asdict(info), "runs": counts, "unit": "angstrom", "axes": "volumes zyx, positions xyz"}

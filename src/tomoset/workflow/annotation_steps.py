@@ -13,7 +13,7 @@ from tomoset.workflow.recipe import ObjectSpec, Recipe
 from tomoset.workflow.series_files import load_series
 from tomoset.workflow.step import Step, StepContext
 
-__all__ = ["ANNOTATION_STEPS", "appearance", "asked_labels", "raw_tomogram"]
+__all__ = ["ANNOTATION_STEPS", "appearance", "asked_labels", "labeling_sentences", "raw_tomogram"]
 
 
 def raw_tomogram(context: StepContext) -> Tomogram:
@@ -100,6 +100,17 @@ def asked_labels(recipe: Recipe) -> dict[str, bool]:
         "filaments": bool(_of_kind(recipe, "filament")),
         "annotate": bool(_of_kind(recipe, "particle")),
     }
+
+
+def labeling_sentences(recipe: Recipe) -> list[str]:
+    """How a recipe's labels are made, a sentence a method."""
+    asked = asked_labels(recipe)
+    said = {
+        "annotate": annotation.methods_text(recipe.annotation),
+        "filaments": annotation.filament_methods_text(recipe.filaments),
+        "membranes": annotation.membranes_methods_text(recipe.membranes),
+    }
+    return [sentence for name, sentence in said.items() if asked[name]]
 
 
 ANNOTATION_STEPS = (

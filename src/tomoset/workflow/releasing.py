@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tomoset import alignment, annotation, ctf, curation, microscope, motion, reconstruction, specimen
+from tomoset import alignment, ctf, curation, microscope, motion, reconstruction, specimen
 from tomoset.curation import CurationLog
 from tomoset.errors import InputMissingError, OutputError
-from tomoset.model import Progress, Release, Silent
+from tomoset.formats.copick_labels import list_authors
+from tomoset.model import Labels, Progress, Release, Silent
 from tomoset.release import ReleaseInfo, RunToRelease, write_release
 from tomoset.workflow.alignment_import import imported_alignment_text
+from tomoset.workflow.annotation_steps import labeling_sentences
 from tomoset.workflow.curation_files import load_suggestion
 from tomoset.workflow.label_files import load_labels
 from tomoset.workflow.layout import ProjectLayout
@@ -91,23 +93,30 @@ def methods_section(recipe: Recipe, imported_alignment: str = "") -> str:
         *([] if recipe.deconvolution is None else [reconstruction.deconvolution_methods_text(recipe.deconvolution)]),
         curation.methods_text(recipe.curation),
     ]
-    if recipe.objects:
-        sentences.append(annotation.methods_text(recipe.annotation))
+    sentences += labeling_sentences(recipe)
     return " ".join(sentences)
 
 
 def _gather(layout: ProjectLayout, recipe: Recipe, runs: list[str]) -> Iterator[RunToRelease]:
-    names = tuple(spec.name for spec in recipe.objects)
+    """One run at a time, with the labels of everybody who labeled its tomogram."""
     for run in runs:
         voxel = recipe.reconstruction.voxel_size_angstrom
         tomogram = load_tomogram(layout, run, voxel, recipe.reconstruction.method)
-        labels = load_labels(layout, run, "tomoset", "templates", names, tomogram.grid.voxel_size_angstrom)
+        grid = tomogram.grid
+        sets = [
+            load_labels(layout, run, user, session, None, grid.voxel_size_angstrom)
+            for user, session in list_authors(layout.root, run)
+        ]
         yield RunToRelease(
             series=load_series(layout.series(run), "series.json"),
             tomogram=tomogram,
-            labels=(labels,) if labels.picks else (),
+            labels=tuple(each for each in sets if _holds_anything(each)),
             derived=tuple(load_tomogram(layout, run, voxel, kind) for kind in _derived_kinds(recipe)),
         )
+
+
+def _holds_anything(labels: Labels) -> bool:
+    return bool(labels.picks or labels.segmentations or labels.filaments or labels.membranes)
 
 
 def _derived_kinds(recipe: Recipe) -> tuple[str, ...]:
