@@ -119,13 +119,15 @@ def measure(name: str, case: LabeledCase, options: argparse.Namespace) -> None:
     """All figures of one tomogram."""
     objects, voxel = membrane_objects(case, name), case.tomogram.grid.voxel_size_angstrom
     truth = true_membranes(case, objects)
-    params = MembraneParams(objects=objects)
+    params = MembraneParams()
     plain = replace(params, closed_surfaces=False)
-    seen = find_membranes(case.tomogram, case.series, plain, resources=Resources(), progress=Silent())
+    seen = find_membranes(case.tomogram, case.series, plain, objects=objects, resources=Resources(), progress=Silent())
     bars = {"surface Dice, whole": 0.75, "recall, observed": 0.90}
     report_mask(f"{name}, as seen", mask_of(seen), truth, voxel, bars)
     start = time.process_time()
-    closed = find_membranes(case.tomogram, case.series, params, resources=Resources(), progress=Silent())
+    closed = find_membranes(
+        case.tomogram, case.series, params, objects=objects, resources=Resources(), progress=Silent()
+    )
     seconds = time.process_time() - start
     report_mask(f"{name}, closed", mask_of(closed), truth, voxel, {"surface Dice, whole": 0.88})
     report_meshes(f"{name}, closed", closed, truth, case.tomogram.grid.size_angstrom_xyz)
@@ -140,7 +142,7 @@ def measure(name: str, case: LabeledCase, options: argparse.Namespace) -> None:
         checkpoint = train_membrane_network(network, seed=options.seed, resources=Resources(), progress=Silent())
         report("network: training, processor time", time.process_time() - start, "s", 900.0)
         labels = segment_membranes_with_network(
-            case.tomogram, checkpoint, params, resources=Resources(), progress=Silent()
+            case.tomogram, checkpoint, params, objects=objects, resources=Resources(), progress=Silent()
         )
         report_mask(f"{name}, network", mask_of(labels), truth, voxel, {"surface Dice, observed": 0.90})
 

@@ -7,6 +7,7 @@ import pytest
 from membrane_phantom import SHAPE, VOXEL, heights, tomogram
 
 from tomoset.annotation.membranes import COMPARTMENTS, MembraneParams, find_membranes, leaflet_angstrom_xyz
+from tomoset.annotation.membranes.params import ANY_MEMBRANE
 from tomoset.errors import GeometryError, ParameterError
 from tomoset.model import InMemory, PickableObject, Resources, Silent
 
@@ -18,8 +19,9 @@ CLASSES = tuple(
 )
 
 
-def found(tomo, **changes):
-    return find_membranes(tomo, None, MembraneParams(**changes), resources=Resources(), progress=Silent())
+def found(tomo, objects=ANY_MEMBRANE, **changes):
+    params = MembraneParams(**changes)
+    return find_membranes(tomo, None, params, objects=objects, resources=Resources(), progress=Silent())
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +148,7 @@ def test_bad_input_is_refused_in_words():
     with pytest.raises(GeometryError, match="at least 12"):
         found(tomogram([], shape=(8, 40, 40)))
     with pytest.raises(ParameterError, match="one class of membranes"):
-        MembraneParams(objects=(PickableObject(name="vlp", label=1, radius_angstrom=140.0),))
+        found(tomo, objects=(PickableObject(name="vlp", label=1, radius_angstrom=140.0),))
     with pytest.raises(ParameterError, match="degree"):
         MembraneParams(degree=0)
     with pytest.raises(ParameterError, match="scales_angstrom"):

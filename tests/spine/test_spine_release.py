@@ -87,7 +87,9 @@ def test_every_alignment_file_says_the_same(tiny_project: ProjectLayout, release
     relion = read_series_star(out / "relion" / "tilt_series" / f"{RUN}.star").geometry
     assert relion is not None
     warp = read_warp_xml(out / "warp" / f"{RUN}.xml").geometry
-    portal = read_portal_alignment(out / "portal" / "dataset" / RUN / "Alignments" / "100" / "alignment_metadata.json", PIXEL).geometry
+    portal = read_portal_alignment(
+        out / "portal" / "dataset" / RUN / "Alignments" / "100" / "alignment_metadata.json", PIXEL
+    ).geometry
     for other in (imod, aretomo, relion, warp, portal):
         np.testing.assert_allclose(other.shift_xy_angstrom, geometry.shift_xy_angstrom, atol=1e-3 * PIXEL)
         np.testing.assert_allclose(other.z_rot_deg, geometry.z_rot_deg, atol=1e-4)

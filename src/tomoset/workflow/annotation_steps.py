@@ -57,7 +57,8 @@ def _membranes(context: StepContext) -> list[Path]:
     labels = annotation.find_membranes(
         tomogram,
         load_series(context.layout.series(context.run), "series.json"),
-        replace(recipe.membranes, objects=tuple(item for item in recipe.pickable_objects() if item.name in named)),
+        recipe.membranes,
+        objects=tuple(item for item in recipe.pickable_objects() if item.name in named),
         resources=context.resources,
         progress=context.progress,
     )

@@ -1,5 +1,7 @@
 """Find the membranes of a tomogram without a trained network."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tomoset.annotation.membranes.closing import SurfacePoints, close_patches, surface_points
@@ -7,7 +9,7 @@ from tomoset.annotation.membranes.crests import Thresholds, find_crests, find_pa
 from tomoset.annotation.membranes.meshes import closed_mesh, open_mesh
 from tomoset.annotation.membranes.naming import NamedMembrane, name_membranes, plain_class
 from tomoset.annotation.membranes.painting import MembraneMasks, Sheet, paint_membranes
-from tomoset.annotation.membranes.params import MembraneParams
+from tomoset.annotation.membranes.params import ANY_MEMBRANE, MembraneParams, require_membranes
 from tomoset.annotation.membranes.profile import head_distance_angstrom, mean_profile
 from tomoset.annotation.membranes.working_volume import WorkingVolume, make_working_volume
 from tomoset.errors import GeometryError
@@ -15,6 +17,7 @@ from tomoset.model import (
     InMemory,
     Labels,
     MembraneSurface,
+    PickableObject,
     Progress,
     Resources,
     Segmentation,
@@ -33,6 +36,7 @@ def find_membranes(
     series: TiltSeries | None,
     params: MembraneParams,
     *,
+    objects: Sequence[PickableObject] = ANY_MEMBRANE,
     resources: Resources,
     progress: Progress,
 ) -> Labels:
@@ -49,6 +53,10 @@ def find_membranes(
     series : TiltSeries or None
         The series it was made from; checked to have the tomogram's rows.
     params : MembraneParams
+    objects : sequence of PickableObject
+        The classes of membranes, with their values in masks; half a membrane's thickness is an object's radius. A
+        class whose name holds ``outer`` is given to membranes that enclose another one, a class whose name holds
+        ``inner`` to those that lie in another one, every other membrane is of the first class with neither.
     resources : Resources
         Masks are made by ``allocate``; beside them the search holds some 20 bytes a working voxel.
     progress : Progress
@@ -62,9 +70,12 @@ def find_membranes(
 
     Raises
     ------
+    ParameterError
+        If a class is no membrane, or there is none.
     GeometryError
         If the tomogram is too small, holds NaN or no signal, or has other rows than the series.
     """
+    require_membranes(objects)
     if series is not None and len(series.tilts) != tomogram.geometry.n_tilts:
         raise GeometryError(
             f"{tomogram.run}: expected the series the tomogram was made from ({tomogram.geometry.n_tilts} tilts), "
@@ -78,8 +89,8 @@ def find_membranes(
         closed, rest = close_patches(patched, patch, crests, work, params, progress)
     else:
         closed, rest = (), tuple(points.select(patch == k) for k in range(patch.max(initial=-1) + 1))
-    named = name_membranes(closed, params.objects)
-    plain = plain_class(params.objects)
+    named = name_membranes(closed, objects)
+    plain = plain_class(objects)
     disc = max(DISC_OF_VOXEL * work.voxel_size_angstrom, plain.radius_angstrom)
     sheets = [Sheet(part, thresholds.probability(part.supports), plain, disc) for part in rest]
     masks = paint_membranes(tomogram.grid, named, sheets, resources, progress)

@@ -1,6 +1,6 @@
 """A small U-Net that segments membranes, trained on simulated ones in minutes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.annotation.membranes.naming import plain_class
-from tomoset.annotation.membranes.params import MembraneParams
+from tomoset.annotation.membranes.params import ANY_MEMBRANE, MembraneParams, require_membranes
 from tomoset.annotation.membranes.phantoms import draw_phantom
 from tomoset.annotation.membranes.spectrum import match_amplitudes, radial_amplitudes
 from tomoset.annotation.membranes.working_volume import WorkingVolume, make_working_volume
 from tomoset.errors import ParameterError
-from tomoset.model import InMemory, Labels, Progress, Resources, Segmentation, Tomogram
+from tomoset.model import InMemory, Labels, PickableObject, Progress, Resources, Segmentation, Tomogram
 from tomoset.networks import TrainingParams, UNetParams, build_unet, predict_volume, train
 
 if TYPE_CHECKING:
@@ -167,6 +167,7 @@ def segment_membranes_with_network(
     checkpoint: MembraneCheckpoint,
     params: MembraneParams,
     *,
+    objects: Sequence[PickableObject] = ANY_MEMBRANE,
     resources: Resources,
     progress: Progress,
     match_spectrum: bool = False,
@@ -178,7 +179,9 @@ def segment_membranes_with_network(
     tomogram : Tomogram
     checkpoint : MembraneCheckpoint
     params : MembraneParams
-        The classes (all membranes become the plain one) and the least area of a component.
+        The least area of a component.
+    objects : sequence of PickableObject
+        The classes, as for :func:`find_membranes`; all membranes become the plain one.
     resources : Resources
     progress : Progress
     match_spectrum : bool
@@ -214,7 +217,8 @@ def segment_membranes_with_network(
     )
     least = params.least_area_angstrom2 * 2 * recipe.half_thickness_angstrom / work.voxel_size_angstrom**3
     _drop_small(logits, least)
-    item = plain_class(params.objects)
+    require_membranes(objects)
+    item = plain_class(objects)
     semantic = resources.allocate("membranes_semantic", tomogram.grid.shape_zyx, np.uint8)
     probability = resources.allocate("membranes_probability", tomogram.grid.shape_zyx, np.float32)
     _enlarge(logits, tomogram, work, probability, semantic, item.label)

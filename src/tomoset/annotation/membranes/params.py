@@ -1,16 +1,31 @@
 """How membranes are looked for."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tomoset.errors import ParameterError
 from tomoset.model import PickableObject
 
-__all__ = ["MembraneParams", "any_membrane"]
+__all__ = ["ANY_MEMBRANE", "MembraneParams", "require_membranes"]
 
 
-def any_membrane() -> tuple[PickableObject, ...]:
-    """The one class of membranes whose kind nobody has named."""
-    return (PickableObject(name="membrane", label=1, radius_angstrom=25.0, is_particle=False),)
+ANY_MEMBRANE = (PickableObject(name="membrane", label=1, radius_angstrom=25.0, is_particle=False),)
+"""The one class of membranes whose kind nobody has named."""
+
+
+def require_membranes(objects: Sequence[PickableObject]) -> None:
+    """Refuse classes that are no membranes, and none at all.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if not objects or any(item.is_particle for item in objects):
+        found = ", ".join(item.name for item in objects if item.is_particle) or "none"
+        raise ParameterError(
+            f"membranes: expected one class of membranes or more (is_particle False), found {found}; "
+            "name the membranes of the recipe"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +34,6 @@ class MembraneParams:
 
     Parameters
     ----------
-    objects : tuple of PickableObject
-        The classes of membranes, with their values in masks; half a membrane's thickness is an object's radius. A
-        class whose name holds ``outer`` is given to membranes that enclose another one, a class whose name holds
-        ``inner`` to those that lie in another one, every other membrane is of the first class with neither.
     working_voxel_angstrom : float
         Largest voxels of the search: the tomogram is averaged in blocks as long as they stay below.
     scales_angstrom : tuple of float
@@ -46,10 +57,9 @@ class MembraneParams:
     Raises
     ------
     ParameterError
-        If a number is out of range or there is no class.
+        If a number is out of range.
     """
 
-    objects: tuple[PickableObject, ...] = field(default_factory=any_membrane)
     working_voxel_angstrom: float = 20.0
     scales_angstrom: tuple[float, ...] = (30.0, 40.0)
     support_angstrom: float = 60.0
@@ -64,12 +74,6 @@ class MembraneParams:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched."""
-        if not self.objects or any(item.is_particle for item in self.objects):
-            found = ", ".join(item.name for item in self.objects if item.is_particle) or "none"
-            raise ParameterError(
-                f"membranes.objects: expected one class of membranes or more (is_particle False), found {found}; "
-                "name the membranes of the recipe"
-            )
         ranges = {
             "working_voxel_angstrom": (2.0, 40.0),
             "support_angstrom": (20.0, 300.0),
@@ -94,8 +98,3 @@ class MembraneParams:
                 "membranes: expected false_share_strong to be no larger than false_share_weak, found "
                 f"{self.false_share_strong:g} and {self.false_share_weak:g}"
             )
-
-    @property
-    def half_thickness_angstrom(self) -> float:
-        """Half of what a membrane fills in masks, of the thickest class."""
-        return max(item.radius_angstrom for item in self.objects)
