@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from membrane_phantom import SHAPE, VOXEL, heights, tomogram
 
-from tomoset.annotation.membranes import COMPARTMENTS, MembraneParams, find_membranes, leaflet_angstrom_xyz
+from tomoset.annotation.membranes import MembraneParams, find_membranes, leaflet_angstrom_xyz
 from tomoset.annotation.membranes.params import ANY_MEMBRANE
 from tomoset.errors import GeometryError, ParameterError
-from tomoset.model import InMemory, PickableObject, Resources, Silent
+from tomoset.model import COMPARTMENTS, InMemory, PickableObject, Resources, Silent
 
 CENTRE = (700.0, 720.0, 560.0)
 RADIUS = 380.0

@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 FILAMENTS, MEMBRANES, SETS = "Filaments", "Membranes", "LabelSets"
-_KINDS: tuple[SegmentationKind, ...] = ("semantic", "instance", "probability")
+_KINDS: tuple[SegmentationKind, ...] = ("semantic", "instance", "probability", "compartment")
 _Trace = TypeVar("_Trace", FilamentTrace, MembraneSurface)
 
 

@@ -40,6 +40,7 @@ _FOLDERS: dict[SegmentationKind, str] = {
     "semantic": "Segmentations",
     "instance": "InstanceSegmentations",
     "probability": "ProbabilityMaps",
+    "compartment": "Compartments",
 }
 
 

@@ -5,7 +5,7 @@ The ninth word, ``Recipe``, is composed of the stages' own parameters and theref
 """
 
 from tomoset.model.array_source import ArraySource, InMemory, Region
-from tomoset.model.labels import IGNORE, Labels, PickableObject, PickFlag, Picks, Segmentation
+from tomoset.model.labels import COMPARTMENTS, IGNORE, Labels, PickableObject, PickFlag, Picks, Segmentation
 from tomoset.model.matter import BilayerProfile, Filament, IceLayer, Membrane, Scatterers
 from tomoset.model.movies import Movie, MovieSet, Optics
 from tomoset.model.random_streams import stream
@@ -28,6 +28,7 @@ from tomoset.model.traces import FilamentTrace, MembraneSurface
 from tomoset.model.truth import SeriesTruth, deformation_terms
 
 __all__ = [
+    "COMPARTMENTS",
     "IGNORE",
     "ArraySource",
     "BilayerProfile",

@@ -12,13 +12,16 @@ from tomoset.geometry import check_rotations
 from tomoset.model.array_source import ArraySource
 from tomoset.model.traces import FilamentTrace, MembraneSurface
 
-__all__ = ["IGNORE", "Labels", "PickFlag", "PickableObject", "Picks", "Segmentation"]
+__all__ = ["COMPARTMENTS", "IGNORE", "Labels", "PickFlag", "PickableObject", "Picks", "Segmentation"]
 
 IGNORE = 255
 """Value of a semantic mask where nobody has said what is there: neither class nor background, never trained on or
 scored."""
 
-SegmentationKind = Literal["semantic", "instance", "probability"]
+COMPARTMENTS = {"outside": 0, "lumen": 1, "cytosol": 2, "periplasm": 3, "interlamellar": 4, "membrane": 5}
+"""Values of a mask of what lies on which side of membranes; kept in files, they never change their meaning."""
+
+SegmentationKind = Literal["semantic", "instance", "probability", "compartment"]
 
 
 class PickFlag(IntFlag):
@@ -203,10 +206,11 @@ class Segmentation:
         The class, or ``"semantic"`` or the like for many at once.
     mask_zyx : ArraySource
         By ``kind``: uint8 values of ``PickableObject.label``, 0 for background and ``IGNORE`` where nobody has said;
-        uint32 numbers of individuals; or float32 probabilities of the class ``name``.
+        uint32 numbers of individuals; float32 probabilities of the class ``name``; or uint8 values of
+        ``COMPARTMENTS``.
     voxel_size_angstrom : float
         Of the tomogram's grid.
-    kind : {"semantic", "instance", "probability"}
+    kind : {"semantic", "instance", "probability", "compartment"}
     """
 
     name: str

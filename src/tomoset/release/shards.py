@@ -59,17 +59,19 @@ def write_training_volume(root: Path, run: RunToRelease, info: ReleaseInfo) -> t
 
 
 def _write_masks(group: Any, run: RunToRelease) -> tuple[str, ...]:
+    """The first mask of classes and the first one of individuals; what else there is becomes a note."""
     notes = []
     written: set[str] = set()
     for labels in run.labels:
         for segmentation in labels.segmentations:
             kind = segmentation.kind
             same_grid = tuple(segmentation.mask_zyx.shape) == run.tomogram.grid.shape_zyx
-            if kind == "probability" or kind in written or not same_grid:
-                notes.append(f"{run.series.run}: the mask {segmentation.name} of {labels.user} is not in the volume")
-                continue
-            written.add(kind)
-            _write_mask(group, kind, segmentation)
+            if kind in ("semantic", "instance") and kind not in written and same_grid:
+                written.add(kind)
+                _write_mask(group, kind, segmentation)
+            else:
+                author = f"{labels.user}/{labels.session}"
+                notes.append(f"{run.series.run}: the {kind} mask {segmentation.name} of {author} is not in the volume")
     return tuple(notes)
 
 

@@ -47,7 +47,7 @@ __all__ = ["read_foreign_labels"]
 Reader = Callable[[Path, LabelRequest], list[Frame]]
 
 _COUNTING = "the numbers are voxels of a tomogram"
-_KINDS: tuple[SegmentationKind, ...] = ("semantic", "instance", "probability")
+_KINDS: tuple[SegmentationKind, ...] = ("semantic", "instance", "probability", "compartment")
 
 
 def read_foreign_labels(source: Path, kind: str, ask: LabelRequest) -> list[Frame]:

@@ -1,7 +1,6 @@
 """Membranes: found by their shape, closed through the missing wedge, or segmented by a small network."""
 
 from tomoset.annotation.membranes.find import find_membranes, membranes_methods_text
-from tomoset.annotation.membranes.naming import COMPARTMENTS
 from tomoset.annotation.membranes.network import (
     MembraneCheckpoint,
     MembraneNetworkParams,
@@ -13,7 +12,6 @@ from tomoset.annotation.membranes.params import MembraneParams
 from tomoset.annotation.membranes.profile import leaflet_angstrom_xyz
 
 __all__ = [
-    "COMPARTMENTS",
     "MembraneCheckpoint",
     "MembraneNetworkParams",
     "MembraneParams",

@@ -170,7 +170,7 @@ def _segmentations(masks: MembraneMasks, name: str, voxel: float) -> tuple[Segme
         made("semantic", masks.semantic_zyx, "semantic"),
         made("instances", masks.instance_zyx, "instance"),
         made(name, masks.probability_zyx, "probability"),
-        made("compartments", masks.compartment_zyx, "semantic"),
+        made("compartments", masks.compartment_zyx, "compartment"),
     )
 
 

@@ -9,10 +9,7 @@ from tomoset.annotation.membranes.closing import ClosedMembrane
 from tomoset.annotation.membranes.star_surface import even_directions
 from tomoset.model import PickableObject
 
-__all__ = ["COMPARTMENTS", "NamedMembrane", "name_membranes", "plain_class"]
-
-COMPARTMENTS = {"outside": 0, "lumen": 1, "cytosol": 2, "periplasm": 3, "interlamellar": 4, "membrane": 5}
-"""Values of the compartments' mask."""
+__all__ = ["NamedMembrane", "name_membranes", "plain_class"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

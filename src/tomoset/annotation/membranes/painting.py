@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.annotation.membranes.closing import SurfacePoints
-from tomoset.annotation.membranes.naming import COMPARTMENTS, NamedMembrane
+from tomoset.annotation.membranes.naming import NamedMembrane
 from tomoset.annotation.membranes.star_surface import StarSurface
 from tomoset.geometry import Grid
-from tomoset.model import PickableObject, Progress, Resources
+from tomoset.model import COMPARTMENTS, PickableObject, Progress, Resources
 
 __all__ = ["MembraneMasks", "Sheet", "paint_membranes"]
 
