@@ -64,6 +64,9 @@ def report_scores(result: Score, case: str, own: int) -> None:
     """Print F1, localisation, orientation and average precision of every class."""
     for item in result.classes:
         name = item.object_name
+        if not item.n_truth:
+            report(f"false picks of {name}, of which there is none", item.n_predicted, "")
+            continue
         f1_bar = F1_BARS[case][name][own]
         report(f"F1 {name} ({item.n_truth} particles)", item.f1, "", f1_bar, at_least=True)
         report(f"precision {name}", item.precision, "")

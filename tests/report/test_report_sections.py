@@ -19,7 +19,7 @@ from tomoset.model import (
     Specimen,
     Tomogram,
 )
-from tomoset.report.landmarks import picked_landmarks, true_landmarks
+from tomoset.report.landmarks import labeled_landmarks, true_landmarks
 from tomoset.report.sections import best_height_index, draw_section
 
 TILTS = np.arange(-40.0, 41.0, 10.0)
@@ -96,7 +96,7 @@ def test_the_slab_with_most_classes_is_shown_and_arrowheads_are_drawn_in_the_cla
     tomogram = _tomogram()
     picks = Picks(object_name="apoferritin", positions_angstrom_xyz=np.array([[640.0, 640, 100], [300, 300, 110]]))
     labels = Labels(run="TS1", user="tomoset", session="0", voxel_size_angstrom=20.0, picks=(picks,))
-    landmarks = picked_landmarks(labels, OBJECTS)
+    landmarks = labeled_landmarks([labels], OBJECTS, tomogram.grid)
     assert abs(best_height_index(tomogram, landmarks, 60.0) * 20.0 - 105) < 30
     draw_section(tmp_path / "with.png", tomogram, landmarks, slab_angstrom=60.0)
     draw_section(tmp_path / "without.png", tomogram, (), slab_angstrom=60.0)

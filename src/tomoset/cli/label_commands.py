@@ -68,7 +68,8 @@ def score(
 ) -> None:
     """Score labels against the truth: one-to-one F1, CZII F4, average precision, localisation, masks.
 
-    The scores of a simulated project against its own truth are kept in the project, where the report shows them.
+    The scores of a simulated project's particles against its own truth are kept in the project, where the report shows
+    them.
     """
     from tomoset.workflow.progress import terminal_progress
     from tomoset.workflow.score_files import write_score
@@ -93,7 +94,8 @@ def score(
     )
     with terminal_progress("score") as progress:
         result = score_labels(request, progress=progress)
-    if truth.resolve() == (predicted / "GroundTruth").resolve():
+    of_particles = any(len(picks) for labels in result.predicted for picks in labels.picks)
+    if of_particles and truth.resolve() == (predicted / "GroundTruth").resolve():
         save_scored(result, predicted, truth)
     if out is not None:
         write_score(out, score_document(result))

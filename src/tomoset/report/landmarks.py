@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.annotation import specimen_frame
-from tomoset.model import Filament, Labels, PickableObject, SeriesTruth, Tomogram
+from tomoset.geometry import Grid
+from tomoset.model import Labels, PickableObject, SeriesTruth, Tomogram
 
-__all__ = ["Landmarks", "picked_landmarks", "true_landmarks"]
+__all__ = ["Landmarks", "labeled_landmarks", "true_landmarks"]
 
 _MEMBRANE_ARROWS = 4  # to each membrane of a vesicle or cell
 _FILAMENT_STEP_ANGSTROM = 400.0
@@ -35,13 +36,23 @@ class Landmarks:
     count: int
 
 
-def picked_landmarks(labels: Labels, objects: Sequence[PickableObject]) -> tuple[Landmarks, ...]:
-    """Every particle that was picked."""
-    picked = [(item, labels.of(item.name)) for item in objects if item.is_particle]
-    return tuple(
-        Landmarks(item=item, points_angstrom_xyz=picks.positions_angstrom_xyz, count=len(picks))
-        for item, picks in picked
-    )
+def labeled_landmarks(sets: Sequence[Labels], objects: Sequence[PickableObject], grid: Grid) -> tuple[Landmarks, ...]:
+    """Every particle that was picked, and every filament and membrane that was found, inside the volume."""
+    return tuple(_labeled(item, sets, grid) for item in objects)
+
+
+def _labeled(item: PickableObject, sets: Sequence[Labels], grid: Grid) -> Landmarks:
+    filaments = [each for labels in sets for each in labels.filaments if each.object_name == item.name]
+    membranes = [each for labels in sets for each in labels.membranes if each.object_name == item.name]
+    if filaments:
+        places = [_along(each.points_angstrom_xyz, each.length_angstrom) for each in filaments]
+    elif membranes:
+        places = [_crossings(each.vertices_angstrom_xyz, each.normals) for each in membranes]
+    else:
+        places = [labels.of(item.name).positions_angstrom_xyz for labels in sets]
+    points = np.concatenate([np.zeros((0, 3)), *places])
+    count = len(filaments) or len(membranes) or len(points)
+    return Landmarks(item=item, points_angstrom_xyz=points[grid.contains(points)], count=count)
 
 
 def true_landmarks(truth: SeriesTruth, tomogram: Tomogram) -> tuple[Landmarks, ...]:
@@ -67,15 +78,15 @@ def _places(truth: SeriesTruth, item: PickableObject) -> list[NDArray[np.float64
         return [_crossings(membrane.vertices_angstrom_xyz, membrane.normals) for membrane in membranes]
     filaments = [filament for filament in specimen.filaments if filament.species == item.name]
     if filaments:
-        return [_along(filament) for filament in filaments]
+        return [_along(filament.curve_angstrom_xyz, filament.length_angstrom) for filament in filaments]
     molecules = [m.positions_angstrom_xyz for m in specimen.molecules if m.species == item.name]
     return list(np.concatenate(molecules)[:, None]) if molecules else []
 
 
-def _along(filament: Filament) -> NDArray[np.float64]:
+def _along(curve_angstrom_xyz: NDArray[np.float64], length_angstrom: float) -> NDArray[np.float64]:
     """A point every 40 nm of a filament."""
-    n = max(1, round(filament.length_angstrom / _FILAMENT_STEP_ANGSTROM))
-    return filament.curve_angstrom_xyz[np.linspace(0, len(filament) - 1, n + 2).round().astype(int)[1:-1]]
+    n = max(1, round(length_angstrom / _FILAMENT_STEP_ANGSTROM))
+    return curve_angstrom_xyz[np.linspace(0, len(curve_angstrom_xyz) - 1, n + 2).round().astype(int)[1:-1]]
 
 
 def _crossings(vertices: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from tomoset.benchmark.processing import ProcessingAccuracy, measure_processing
 from tomoset.errors import FormatError, InputMissingError
 from tomoset.formats.atomic import write_text_atomic
 from tomoset.model import Progress, SeriesTruth, Silent, TiltSeries
-from tomoset.report.landmarks import picked_landmarks, true_landmarks
+from tomoset.report.landmarks import labeled_landmarks, true_landmarks
 from tomoset.report.processing_plots import draw_alignment, draw_ctf, draw_curation, draw_motion
 from tomoset.report.score_plots import draw_confusion, draw_precision_recall
 from tomoset.report.sections import draw_section
@@ -41,6 +41,9 @@ class _RunSection:
     pictures: dict[str, str]
     composition: list[dict[str, Any]]
     steps: list[dict[str, Any]]
+
+
+_OWN_SESSIONS = ("templates", "filaments", "membranes")
 
 
 def write_report(root: Path, *, progress: Progress | None = None) -> Path:
@@ -141,18 +144,20 @@ def _series_facts(series: TiltSeries, accuracy: ProcessingAccuracy | None) -> di
 
 
 def _draw_tomogram(layout: ProjectLayout, recipe: Recipe, run: str, truth: SeriesTruth | None) -> dict[str, str]:
-    """The tomogram with the picks of the templates, and once more with everything it truly holds."""
+    """The tomogram with the labels that the steps made, and once more with everything it truly holds."""
     try:
         tomogram = load_tomogram(layout, run, recipe.reconstruction.voxel_size_angstrom, recipe.reconstruction.method)
     except InputMissingError:
         return {}
     objects = recipe.pickable_objects()
     names = tuple(item.name for item in objects)
-    labels = load_labels(layout, run, "tomoset", "templates", names, tomogram.grid.voxel_size_angstrom)
+    voxel = tomogram.grid.voxel_size_angstrom
+    sets = [load_labels(layout, run, "tomoset", session, names, voxel) for session in _OWN_SESSIONS]
     pictures = {}
-    if labels.picks or truth is None:
+    if truth is None or any(labels.picks or labels.filaments or labels.membranes for labels in sets):
         pictures["tomogram"] = f"{run}_tomogram.png"
-        draw_section(layout.report / pictures["tomogram"], tomogram, picked_landmarks(labels, objects), title="picks")
+        found = tuple(each for each in labeled_landmarks(sets, objects, tomogram.grid) if each.count)
+        draw_section(layout.report / pictures["tomogram"], tomogram, found, title="labels")
     if truth is not None:
         pictures["truth"] = f"{run}_truth.png"
         draw_section(layout.report / pictures["truth"], tomogram, true_landmarks(truth, tomogram), title="truth")

@@ -26,7 +26,8 @@ def draw_precision_recall(path: Path, score: Score, objects: Sequence[PickableOb
             axes.step(item.curve.recall, item.curve.precision, where="post", color=color, label=label)
         axes.plot([item.recall], [item.precision], "o", color=color, ms=7)
     axes.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1.03), ylim=(-0.02, 1.03))
-    axes.legend(fontsize=8, loc="lower left")
+    if any(item.curve is not None for item in score.classes):
+        axes.legend(fontsize=8, loc="lower left")
     save_picture(path, figure, dpi=110)
 
 
