@@ -17,6 +17,7 @@ from tomoset.model import ArraySource, InMemory
 
 __all__ = ["StackWriter", "write_stack", "write_volume"]
 
+_SECTIONS_AT_A_TIME, _BYTES_AT_A_TIME = 128, 2**29
 _MODES = {"int8": 0, "int16": 1, "float32": 2, "uint16": 6, "float16": 12}
 
 
@@ -152,8 +153,13 @@ def _write(
         raise ParameterError(f"{path}: expected an array of three axes, got shape {source.shape}")
     shape = cast("tuple[int, int, int]", tuple(source.shape))
     with StackWriter(path, shape, pixel_size_angstrom, dtype=source.dtype, is_volume=is_volume) as writer:
-        for index in range(shape[0]):
-            writer.write(source.read((index,)))
+        # A volume in chunks would be decoded once a section: many sections are read at a time. Images may be made as
+        # they are read, and are taken one by one.
+        section_bytes = shape[1] * shape[2] * np.dtype(source.dtype).itemsize
+        step = int(np.clip(_BYTES_AT_A_TIME // section_bytes, 1, _SECTIONS_AT_A_TIME)) if is_volume else 1
+        for first in range(0, shape[0], step):
+            for section in source.read((slice(first, min(first + step, shape[0])),)):
+                writer.write(section)
     return Path(path)
 
 

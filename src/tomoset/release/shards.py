@@ -106,10 +106,10 @@ def _slabs(depth: int, step: int) -> Iterator[slice]:
 def _statistics(source: ArraySource) -> tuple[float, float]:
     """Mean and standard deviation over the volume, slab by slab."""
     total, squares, count = 0.0, 0.0, 0
-    for start in range(0, source.shape[0], _CHUNK):
-        values = np.asarray(source.read((slice(start, start + _CHUNK),)), dtype=np.float64)
-        total += float(values.sum())
-        squares += float(np.square(values).sum())
-        count += values.size
+    for block in _slabs(source.shape[0], _CHUNK):
+        for plane in np.asarray(source.read((block,)), dtype=np.float32):
+            total += float(plane.sum(dtype=np.float64))
+            squares += float(np.vdot(plane, plane))
+            count += plane.size
     mean = total / count
     return mean, float(np.sqrt(max(squares / count - mean**2, float(np.finfo(np.float32).tiny))))

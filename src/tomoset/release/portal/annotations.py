@@ -5,6 +5,7 @@ tomogram.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,13 @@ from tomoset.formats.atomic import write_text_atomic
 from tomoset.formats.mrc import write_volume
 from tomoset.formats.ome_zarr import write_mask_zarr
 from tomoset.geometry import Grid
-from tomoset.model import ArraySource, PickableObject, Picks, Segmentation
+from tomoset.model import ArraySource, PickableObject, Picks, Region, Segmentation
 from tomoset.release.portal.documents import AnnotationFile
 
-__all__ = ["object_masks", "points_text", "write_mask", "write_points"]
+__all__ = ["ObjectMask", "object_masks", "points_text", "write_mask", "write_points"]
 
 _DECIMALS = 6
+_SLAB = 64
 
 
 def points_text(picks: Picks, grid: Grid) -> tuple[str, str]:
@@ -72,14 +74,37 @@ def write_points(folder: Path, stem: str, picks: Picks, grid: Grid, root: Path) 
     return AnnotationFile(path=path.relative_to(root).as_posix(), format="ndjson", shape=shape)
 
 
-def object_masks(segmentation: Segmentation, objects: tuple[PickableObject, ...]) -> dict[str, NDArray[np.int8]]:
-    """Split a semantic mask into one mask an object: int8, 1 inside, as the portal wants them.
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectMask:
+    """One object's voxels of a semantic mask as the portal wants them, 1 inside, made as they are read.
 
-    What nobody has labeled (``IGNORE``) becomes background: the portal has no word for it, which is noted.
+    What nobody has labeled (``IGNORE``) is background: the portal has no word for it.
     """
-    values = np.asarray(segmentation.mask_zyx.read())
-    present = set(np.unique(values).tolist())
-    return {item.name: (values == item.label).astype(np.int8) for item in objects if item.label in present}
+
+    mask_zyx: ArraySource
+    label: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        return self.mask_zyx.shape
+
+    @property
+    def dtype(self) -> np.dtype[np.int8]:
+        """Type of the elements."""
+        return np.dtype(np.int8)
+
+    def read(self, region: Region = ()) -> NDArray[np.int8]:
+        """Elements of a region."""
+        return (np.asarray(self.mask_zyx.read(region)) == self.label).astype(np.int8)
+
+
+def object_masks(segmentation: Segmentation, objects: tuple[PickableObject, ...]) -> dict[str, ObjectMask]:
+    """A mask of each object that a semantic mask holds."""
+    present: set[int] = set()
+    for first in range(0, segmentation.mask_zyx.shape[0], _SLAB):
+        present.update(np.unique(segmentation.mask_zyx.read((slice(first, first + _SLAB),))).tolist())
+    return {item.name: ObjectMask(segmentation.mask_zyx, item.label) for item in objects if item.label in present}
 
 
 def write_mask(folder: Path, stem: str, mask_zyx: ArraySource, grid: Grid, root: Path) -> tuple[AnnotationFile, ...]:

@@ -3,9 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tomoset.formats.atomic import write_json_atomic
 from tomoset.formats.copick import tomogram_path
 from tomoset.formats.imod import write_tlt
@@ -13,13 +10,13 @@ from tomoset.formats.json_documents import read_json
 from tomoset.formats.mrc import write_stack, write_volume
 from tomoset.formats.ome_zarr import write_volume_zarr
 from tomoset.geometry import Grid
-from tomoset.model import InMemory, Labels, Tomogram
+from tomoset.model import Labels, Tomogram
 from tomoset.release.alignment_files import write_imod_files, write_portal_file
 from tomoset.release.dataset import ReleaseInfo, RunToRelease
 from tomoset.release.links import share
 from tomoset.release.pictures import save_section_pictures
 from tomoset.release.portal import documents
-from tomoset.release.portal.annotations import object_masks, write_mask, write_points
+from tomoset.release.portal.annotations import ObjectMask, object_masks, write_mask, write_points
 from tomoset.release.portal.ingestion import write_ingestion_config
 
 __all__ = ["dataset_folder", "finish_portal_tree", "start_portal_tree", "write_portal_run"]
@@ -164,7 +161,7 @@ def _write_annotations(top: Path, folder: Path, run: RunToRelease, info: Release
             stem = f"{labels.user}-{labels.session}-{item.name}-1.0"
             files = [] if picks is None else [write_points(place, stem, picks, run.tomogram.grid, top)]
             if item.name in masks:
-                files += write_mask(place, stem, InMemory(masks[item.name]), run.tomogram.grid, top)
+                files += write_mask(place, stem, masks[item.name], run.tomogram.grid, top)
             count = 1 if picks is None else len(picks)
             document = documents.annotation_document(
                 labels, item, info, files, count=count, alignment=alignment, number=number
@@ -174,9 +171,9 @@ def _write_annotations(top: Path, folder: Path, run: RunToRelease, info: Release
     return tuple(notes)
 
 
-def _masks_of(labels: Labels, info: ReleaseInfo) -> tuple[dict[str, NDArray[np.int8]], list[str]]:
+def _masks_of(labels: Labels, info: ReleaseInfo) -> tuple[dict[str, ObjectMask], list[str]]:
     """Mask of each object, and which masks the portal cannot hold."""
-    masks: dict[str, NDArray[np.int8]] = {}
+    masks: dict[str, ObjectMask] = {}
     notes: list[str] = []
     for segmentation in labels.segmentations:
         if segmentation.kind == "semantic":
