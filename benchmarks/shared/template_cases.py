@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.low_rank import box_edge, weighted_templates
-from tomoset.annotation.search import full_grid
-from tomoset.annotation.template_spectrum import TemplateSpectrum
-from tomoset.annotation.transfer import box_frequencies
+from tomoset.annotation.templates.engines.low_rank import box_edge, weighted_templates
+from tomoset.annotation.templates.search import full_grid
+from tomoset.annotation.templates.template_spectrum import TemplateSpectrum
+from tomoset.annotation.templates.transfer import box_frequencies
 from tomoset.physics import ctf, damage_amplitude
 
 __all__ = ["low_pass_weight", "plant", "rotation_step_deg", "whitened_weight"]
@@ -59,7 +59,7 @@ def plant(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Add particles of a norm, in units of the noise, in random rotations of a list; returns their voxels (n, 3)."""
-    from tomoset.annotation import _kernels
+    from tomoset.annotation.templates import _kernels
 
     n = box_edge(template, voxel)
     shape = (volume.shape[0], volume.shape[1], volume.shape[2])

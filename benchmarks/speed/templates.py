@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from tomoset.annotation import _kernels
-from tomoset.annotation.search import ScoreMap, SearchOptions, search_rotations
-from tomoset.annotation.template_spectrum import template_spectrum
-from tomoset.annotation.whitening import crop_to_voxel_size
+from tomoset.annotation.templates import _kernels
+from tomoset.annotation.templates.search import ScoreMap, SearchOptions, search_rotations
+from tomoset.annotation.templates.template_spectrum import template_spectrum
+from tomoset.annotation.templates.whitening import crop_to_voxel_size
 from tomoset.formats.mrc import write_volume
 from tomoset.geometry import point_group, sample_rotations
 from tomoset.structures import built_in_structure, potential_map

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tomoset.annotation import TemplateParams, detectability, match_templates, verdict_of
-from tomoset.annotation.detectability import template_norms
-from tomoset.annotation.preparation import Prepared
-from tomoset.annotation.transfer import box_frequencies
-from tomoset.annotation.whitening import WhitenedVolume
+from tomoset.annotation.templates.detectability import template_norms
+from tomoset.annotation.templates.preparation import Prepared
+from tomoset.annotation.templates.transfer import box_frequencies
+from tomoset.annotation.templates.whitening import WhitenedVolume
 from tomoset.errors import GeometryError, ParameterError
 from tomoset.model import Resources, Silent
 from tomoset.structures import potential_map

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomoset.annotation import Template, membrane_decoy
-from tomoset.annotation.competition import (
+from tomoset.annotation.templates.competition import (
     Hits,
     independent_noise_threshold,
     log_likelihood_ratio,
@@ -17,12 +17,12 @@ from tomoset.annotation.competition import (
     mutually_exclusive,
     noise_threshold,
 )
-from tomoset.annotation.envelope import best_envelope
-from tomoset.annotation.pursuit import tiers_of
-from tomoset.annotation.search import full_grid, search_rotations
-from tomoset.annotation.template_spectrum import template_spectrum
-from tomoset.annotation.transfer import box_frequencies, box_transfer, tilt_steps_rad
-from tomoset.annotation.whitening import crop_to_voxel_size, cropping_ratio, local_spectrum
+from tomoset.annotation.templates.envelope import best_envelope
+from tomoset.annotation.templates.pursuit import tiers_of
+from tomoset.annotation.templates.search import full_grid, search_rotations
+from tomoset.annotation.templates.template_spectrum import template_spectrum
+from tomoset.annotation.templates.transfer import box_frequencies, box_transfer, tilt_steps_rad
+from tomoset.annotation.templates.whitening import crop_to_voxel_size, cropping_ratio, local_spectrum
 from tomoset.geometry import Grid, TiltGeometry, point_group, random_rotations, sample_rotations
 from tomoset.model import InMemory, PickableObject, Tomogram
 from tomoset.reconstruction.weighting import tilt_steps_rad as reconstruction_steps_rad
@@ -50,7 +50,7 @@ def analytic(structure, k_xyz, voxel):
 
 
 def test_the_spectrum_is_the_molecules_at_every_rotation():
-    from tomoset.annotation import _kernels
+    from tomoset.annotation.templates import _kernels
 
     structure, voxel = gaussian_dimer(), 13.0
     spectrum = template_spectrum(structure, voxel)

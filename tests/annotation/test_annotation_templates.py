@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tomoset.annotation import TemplateParams, match_templates, methods_text
-from tomoset.annotation.hand import mirrored
+from tomoset.annotation.templates.hand import mirrored
 from tomoset.benchmark import confusion, score
 from tomoset.errors import GeometryError, ParameterError
 from tomoset.model import InMemory, PickFlag, Resources, Silent

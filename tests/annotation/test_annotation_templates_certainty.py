@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from tomoset.annotation.certainty import best_of_each, class_probabilities, false_discovery_rates, fit_mixture
-from tomoset.annotation.competition import Hits
-from tomoset.annotation.hand import contrast_is_inverted, hand_log_likelihood, mirrored
-from tomoset.annotation.preparation import Prepared
-from tomoset.annotation.refine import Refiner
-from tomoset.annotation.residual import add_template, subtract
-from tomoset.annotation.template_spectrum import template_spectrum
-from tomoset.annotation.whitening import WhitenedVolume
+from tomoset.annotation.templates.certainty import best_of_each, class_probabilities, false_discovery_rates, fit_mixture
+from tomoset.annotation.templates.competition import Hits
+from tomoset.annotation.templates.hand import contrast_is_inverted, hand_log_likelihood, mirrored
+from tomoset.annotation.templates.preparation import Prepared
+from tomoset.annotation.templates.refine import Refiner
+from tomoset.annotation.templates.residual import add_template, subtract
+from tomoset.annotation.templates.template_spectrum import template_spectrum
+from tomoset.annotation.templates.whitening import WhitenedVolume
 from tomoset.geometry import random_rotations
 from tomoset.structures import built_in_structure
 

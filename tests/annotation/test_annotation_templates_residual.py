@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from tomoset.annotation.competition import Hits
-from tomoset.annotation.decoys import filament_decoy, membrane_decoy
-from tomoset.annotation.exclusion import Claims, choose_exclusively, in_company
-from tomoset.annotation.preparation import Prepared
-from tomoset.annotation.refine import Refiner, patch_around
-from tomoset.annotation.residual import add_template, nearest_voxel, resettle, rewhitened, subtract
-from tomoset.annotation.template_spectrum import template_spectrum
-from tomoset.annotation.whitening import WhitenedVolume
+from tomoset.annotation.templates.competition import Hits
+from tomoset.annotation.templates.decoys import filament_decoy, membrane_decoy
+from tomoset.annotation.templates.exclusion import Claims, choose_exclusively, in_company
+from tomoset.annotation.templates.preparation import Prepared
+from tomoset.annotation.templates.refine import Refiner, patch_around
+from tomoset.annotation.templates.residual import add_template, nearest_voxel, resettle, rewhitened, subtract
+from tomoset.annotation.templates.template_spectrum import template_spectrum
+from tomoset.annotation.templates.whitening import WhitenedVolume
 from tomoset.errors import ParameterError
 from tomoset.geometry import random_rotations
 from tomoset.model import PickableObject

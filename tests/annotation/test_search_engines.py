@@ -8,16 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import fft
 
-from tomoset.annotation import _gemm_kernels, _gemm_loops, _kernels
-from tomoset.annotation.coarse_to_fine import cover_rotations, places_to_refine
-from tomoset.annotation.low_rank import box_edge, low_rank, weighted_templates
-from tomoset.annotation.low_rank_search import new_extremes, pack_coefficients
-from tomoset.annotation.rescoring import exact_scores
-from tomoset.annotation.search import SearchOptions, full_grid, search_plainly, search_rotations
-from tomoset.annotation.search_engines import cheapest, low_rank_seconds, plain_seconds
-from tomoset.annotation.template_spectrum import template_spectrum
-from tomoset.annotation.tiles import cut_tile, plan_tiles
-from tomoset.annotation.transfer import box_frequencies
+from tomoset.annotation.templates import _kernels
+from tomoset.annotation.templates.engines import _gemm_kernels, _gemm_loops
+from tomoset.annotation.templates.engines.coarse_to_fine import cover_rotations, places_to_refine
+from tomoset.annotation.templates.engines.low_rank import box_edge, low_rank, weighted_templates
+from tomoset.annotation.templates.engines.low_rank_search import new_extremes, pack_coefficients
+from tomoset.annotation.templates.engines.rescoring import exact_scores
+from tomoset.annotation.templates.engines.search_engines import cheapest, low_rank_seconds, plain_seconds
+from tomoset.annotation.templates.engines.tiles import cut_tile, plan_tiles
+from tomoset.annotation.templates.search import SearchOptions, full_grid, search_plainly, search_rotations
+from tomoset.annotation.templates.template_spectrum import template_spectrum
+from tomoset.annotation.templates.transfer import box_frequencies
 from tomoset.errors import ParameterError
 from tomoset.geometry import point_group, sample_rotations
 from tomoset.structures import built_in_structure

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tomoset.annotation import _gemm_kernels, _gemm_loops, _low_rank_kernels
-from tomoset.annotation.low_rank_search import index_type, pack_coefficients, turns
+from tomoset.annotation.templates.engines import _gemm_kernels, _gemm_loops, _low_rank_kernels
+from tomoset.annotation.templates.engines.low_rank_search import index_type, pack_coefficients, turns
 
 
 @pytest.mark.parametrize("shape", [(12, 20, 18), (15, 9, 21), (8, 8, 8)])

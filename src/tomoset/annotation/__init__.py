@@ -3,8 +3,6 @@
 from tomoset.annotation.class_evidence import ClassEvidence, EvidenceParams, evidence_methods_text, gather_evidence
 from tomoset.annotation.completeness import Completeness, completeness_of, completeness_of_consensus
 from tomoset.annotation.consensus import Consensus, ConsensusParams, consensus_methods_text, reach_consensus
-from tomoset.annotation.decoys import filament_decoy, membrane_decoy
-from tomoset.annotation.detectability import Detectability, detectability, detectability_methods_text, verdict_of
 from tomoset.annotation.filaments import (
     FilamentParams,
     filament_methods_text,
@@ -32,11 +30,18 @@ from tomoset.annotation.networks import (
     train_detector,
     train_segmenter,
 )
-from tomoset.annotation.params import Template, TemplateParams
-from tomoset.annotation.template_matching import match_templates, methods_text
+from tomoset.annotation.templates.decoys import filament_decoy, membrane_decoy
+from tomoset.annotation.templates.detectability import (
+    Detectability,
+    detectability,
+    detectability_methods_text,
+    verdict_of,
+)
+from tomoset.annotation.templates.params import Template, TemplateParams
+from tomoset.annotation.templates.template_matching import match_templates, methods_text
 from tomoset.annotation.truth import specimen_frame, truth_labels, truth_methods_text
 
-STAGE_VERSION = "2"
+STAGE_VERSION = "3"
 
 __all__ = [
     "STAGE_VERSION",

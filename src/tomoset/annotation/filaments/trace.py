@@ -12,7 +12,7 @@ from tomoset.annotation.filaments.response import axis_directions, search_direct
 from tomoset.annotation.filaments.segments import instance_mask, segments_along
 from tomoset.annotation.filaments.tracking import Stiffness, follow_filaments
 from tomoset.annotation.filaments.views import MatchedViews, match_views
-from tomoset.annotation.params import Template
+from tomoset.annotation.templates.params import Template
 from tomoset.errors import ParameterError
 from tomoset.model import (
     FilamentTrace,

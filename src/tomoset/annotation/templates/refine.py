@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.competition import Hits
-from tomoset.annotation.preparation import Prepared
-from tomoset.annotation.search import full_grid
-from tomoset.annotation.template_spectrum import TemplateSpectrum, template_spectrum
-from tomoset.annotation.transfer import box_frequencies
-from tomoset.annotation.whitening import WhitenedVolume
+from tomoset.annotation.templates.competition import Hits
+from tomoset.annotation.templates.preparation import Prepared
+from tomoset.annotation.templates.search import full_grid
+from tomoset.annotation.templates.template_spectrum import TemplateSpectrum, template_spectrum
+from tomoset.annotation.templates.transfer import box_frequencies
+from tomoset.annotation.templates.whitening import WhitenedVolume
 from tomoset.geometry import rotation_about
 from tomoset.model import Progress, Resources
 from tomoset.structures import Structure
@@ -163,7 +163,7 @@ class Refiner:
         """
         from scipy import fft
 
-        from tomoset.annotation import _kernels
+        from tomoset.annotation.templates import _kernels
 
         data = fft.rfftn(patch_zyx)[self._used].astype(np.complex128) * self._to_centre
         data = data * np.exp(2j * np.pi * self._k_xyz @ shift_angstrom_xyz)
@@ -225,7 +225,7 @@ class Refiner:
         """Whitened template at a pose, as a patch (2 half, 2 half, 2 half) with the centre at index ``half``."""
         from scipy import fft
 
-        from tomoset.annotation import _kernels
+        from tomoset.annotation.templates import _kernels
 
         ones = np.ones(len(self._k_xyz), dtype=np.complex128)
         spectrum, spacing = self._template.values_zyx, self._template.length_angstrom
@@ -241,7 +241,7 @@ class Refiner:
         """Best place within two voxels of the centre for one rotation: whole voxels, then a Newton step."""
         from scipy import fft
 
-        from tomoset.annotation import _kernels
+        from tomoset.annotation.templates import _kernels
 
         product = np.zeros(self._used.shape, dtype=np.complex64)
         product[self._used] = _kernels.patch_product(
@@ -255,7 +255,7 @@ class Refiner:
         return self._moved(data, rotation, shift, self._evaluate(data, rotation, shift))
 
     def _evaluate(self, data: NDArray[np.complex128], rotation: Floats, shift: Floats) -> Floats:
-        from tomoset.annotation import _kernels
+        from tomoset.annotation.templates import _kernels
 
         return np.asarray(
             _kernels.project_rotation(

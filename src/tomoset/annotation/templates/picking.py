@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.certainty import best_of_each, class_probabilities, false_discovery_rates, fit_mixture
-from tomoset.annotation.competition import Hits, log_likelihood_ratio
-from tomoset.annotation.params import TemplateParams
-from tomoset.annotation.pursuit import Found
-from tomoset.annotation.refine import visible_share
-from tomoset.annotation.whitening import WhitenedVolume
+from tomoset.annotation.templates.certainty import best_of_each, class_probabilities, false_discovery_rates, fit_mixture
+from tomoset.annotation.templates.competition import Hits, log_likelihood_ratio
+from tomoset.annotation.templates.params import HEAVY_KDA, Template, TemplateParams
+from tomoset.annotation.templates.pursuit import Found
+from tomoset.annotation.templates.refine import visible_share
+from tomoset.annotation.templates.whitening import WhitenedVolume
 from tomoset.geometry import point_group
 from tomoset.model import PickFlag, Picks
 
@@ -106,7 +106,7 @@ def picks_of(
     notes: dict[str, float] = {}
     for each, score in zip(classes, scores, strict=True):
         ratio = each.chosen.z / (each.chosen.norm * amplitude)
-        doubt = _doubt(ratio, _cut(each.chosen, each, white), params.least_amplitude)
+        doubt = _doubt(ratio, _cut(each.chosen, each, white), params.least_amplitude, each.found.template)
         good = doubt < _MOST_FALSE if params.score_threshold is None else score >= params.score_threshold
         false.append(doubt)
         kept.append(good & (each.chosen.z >= each.noise_z))
@@ -161,11 +161,15 @@ def _notes(each: Chosen, amplitude: float, scores: Floats, doubt: Floats) -> dic
     }
 
 
-def _doubt(ratio: Floats, cut: NDArray[np.bool_], least: float) -> Floats:
-    """Probability that picks are false, those cut by the volume's faces judged among themselves."""
+def _doubt(ratio: Floats, cut: NDArray[np.bool_], least: float, template: Template) -> Floats:
+    """Probability that picks are false, those cut by the volume's faces judged among themselves.
+
+    Pieces of heavy molecules that a face cuts resemble light ones; nothing of the kind makes a false heavy one.
+    """
+    light = template.structure.mass_kda < HEAVY_KDA
     doubt = np.ones(len(ratio))
     for group, is_cut in ((~cut, False), (cut, True)):
-        mixture = fit_mixture(ratio[group & (ratio >= least)], least, cut=is_cut)
+        mixture = fit_mixture(ratio[group & (ratio >= least)], least, cut=is_cut, light=light)
         doubt[group] = np.where(ratio[group] >= least, mixture.false_probability(ratio[group]), 1.0)
     return doubt
 

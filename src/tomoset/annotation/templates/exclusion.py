@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.competition import Hits
+from tomoset.annotation.templates.competition import Hits
 from tomoset.structures import PROTEIN_ANGSTROM3_PER_DALTON, Structure
 
 __all__ = ["Claims", "choose_exclusively", "in_company"]

@@ -69,7 +69,7 @@ def plain_is_cheap(rotations: int, mvoxels: float) -> bool:
 
 
 def _each_rotation_seconds(rank: int) -> float:
-    from tomoset.annotation import _gemm_kernels
+    from tomoset.annotation.templates.engines import _gemm_kernels
 
     return _EXTREMES + rank * (_RANK if _gemm_kernels.HAS_PAIR_PRODUCTS else _RANK_WIDENED)
 

@@ -10,11 +10,11 @@ from tomoset.errors import ParameterError
 from tomoset.model import PickableObject
 from tomoset.structures import Structure
 
-__all__ = ["Template", "TemplateParams"]
+__all__ = ["HEAVY_KDA", "Template", "TemplateParams"]
 
 TomogramChoice = Literal["raw", "denoised"]
 
-_HEAVY_KDA = 250.0
+HEAVY_KDA = 250.0
 _COARSE_VOXEL_ANGSTROM = 20.0
 
 
@@ -133,7 +133,7 @@ class TemplateParams:
         """Voxel size of the exhaustive search for classes of these masses."""
         if self.search_voxel_size_angstrom is not None:
             return self.search_voxel_size_angstrom
-        heavy = min(masses_kda) >= _HEAVY_KDA
+        heavy = min(masses_kda) >= HEAVY_KDA
         return max(_COARSE_VOXEL_ANGSTROM, self.voxel_size_angstrom) if heavy else self.voxel_size_angstrom
 
     def step_deg(self, radius_angstrom: float, resolution_angstrom: float) -> float:

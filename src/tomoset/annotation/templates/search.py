@@ -8,13 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.coarse_to_fine import cover_rotations
-from tomoset.annotation.low_rank import box_edge, low_rank
-from tomoset.annotation.low_rank_search import index_type, search_low_rank
-from tomoset.annotation.rescoring import exact_scores
-from tomoset.annotation.search_engines import Engine, SearchOptions, cheapest, first_pass, plain_is_cheap
-from tomoset.annotation.template_spectrum import TemplateSpectrum
-from tomoset.annotation.torch_search import search_torch
+from tomoset.annotation.templates.engines.coarse_to_fine import cover_rotations
+from tomoset.annotation.templates.engines.low_rank import box_edge, low_rank
+from tomoset.annotation.templates.engines.low_rank_search import index_type, search_low_rank
+from tomoset.annotation.templates.engines.rescoring import exact_scores
+from tomoset.annotation.templates.engines.search_engines import (
+    Engine,
+    SearchOptions,
+    cheapest,
+    first_pass,
+    plain_is_cheap,
+)
+from tomoset.annotation.templates.engines.torch_search import search_torch
+from tomoset.annotation.templates.template_spectrum import TemplateSpectrum
 
 __all__ = ["ScoreMap", "SearchOptions", "full_grid", "search_plainly", "search_rotations"]
 
@@ -51,7 +57,7 @@ class ScoreMap:
 
 def full_grid(box_zyx: Floats32, shape_zyx: tuple[int, int, int]) -> Floats32:
     """Function on a box's ``rfftn`` grid, interpolated to that of a volume of the same voxels."""
-    from tomoset.annotation import _kernels
+    from tomoset.annotation.templates import _kernels
 
     z, y, x = shape_zyx
     out = np.empty((z, y, x // 2 + 1), dtype=np.float32)
@@ -150,13 +156,13 @@ def _inverse(transform: NDArray[np.complex64], shape_zyx: tuple[int, int, int]) 
 
 
 def _resampled(values: Floats32, shape_zyx: tuple[int, int, int], target_zyx: tuple[int, int, int]) -> Floats32:
-    from tomoset.annotation import _kernels
+    from tomoset.annotation.templates import _kernels
 
     return np.asarray(_kernels.resample_half_grid(values, shape_zyx, target_zyx))
 
 
 def _peaks(scores: Floats32, threshold: float) -> NDArray[np.int64]:
-    from tomoset.annotation import _kernels
+    from tomoset.annotation.templates import _kernels
 
     return np.asarray(_kernels.local_maxima(scores, threshold))
 
@@ -213,7 +219,7 @@ def search_plainly(
     One inverse transform per rotation: the template is read from its transform at Rᵀ k inside the band and the wedge
     only, multiplied with the volume's and its norm summed in the same pass.
     """
-    from tomoset.annotation import _kernels
+    from tomoset.annotation.templates import _kernels
 
     frequency_steps = np.array([1 / (n * voxel_size_angstrom) for n in shape_zyx])
     kind = index_type(len(rotations))

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.low_rank import weighted_templates
-from tomoset.annotation.template_spectrum import TemplateSpectrum
+from tomoset.annotation.templates.engines.low_rank import weighted_templates
+from tomoset.annotation.templates.template_spectrum import TemplateSpectrum
 
 __all__ = ["exact_scores"]
 
@@ -51,7 +51,7 @@ def exact_scores(
     Each template is made once, in real space, and laid on every place where it was found: a sum over its box is far
     cheaper than a transform of every place's surroundings.
     """
-    from tomoset.annotation import _low_rank_kernels
+    from tomoset.annotation.templates.engines import _low_rank_kernels
 
     order = np.argsort(which, kind="stable")
     used, firsts = np.unique(which[order], return_index=True)

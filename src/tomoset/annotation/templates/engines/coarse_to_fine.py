@@ -64,7 +64,7 @@ def places_to_refine(best: NDArray[np.float32], worst: NDArray[np.float32]) -> N
     """
     from scipy import ndimage
 
-    from tomoset.annotation import _kernels
+    from tomoset.annotation.templates import _kernels
 
     marked = np.zeros(best.shape, dtype=bool)
     for scores in (best, -worst):

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.params import Template, TemplateParams
-from tomoset.annotation.preparation import Prepared, prepare
-from tomoset.annotation.refine import refiner_of
+from tomoset.annotation.templates.params import Template, TemplateParams
+from tomoset.annotation.templates.preparation import Prepared, prepare
+from tomoset.annotation.templates.refine import refiner_of
 from tomoset.errors import ParameterError
 from tomoset.geometry import random_rotations
 from tomoset.model import Progress, Resources, TiltSeries, Tomogram, stream

@@ -3,7 +3,7 @@
 from numba.core.errors import NumbaError  # noqa: TID253
 
 try:
-    from tomoset.annotation._gemm_lanes import (
+    from tomoset.annotation.templates.engines._gemm_lanes import (
         HAS_PAIR_PRODUCTS,
         LANES,
         ROTATIONS,
@@ -14,7 +14,7 @@ try:
 
     prove()
 except (ImportError, AttributeError, NumbaError):  # a numba whose intrinsics are built in another way
-    from tomoset.annotation._gemm_loops import (
+    from tomoset.annotation.templates.engines._gemm_loops import (
         HAS_PAIR_PRODUCTS,
         LANES,
         ROTATIONS,

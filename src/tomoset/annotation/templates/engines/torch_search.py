@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.low_rank import LowRank
-from tomoset.annotation.low_rank_search import Extremes, index_type, new_extremes
-from tomoset.annotation.tiles import Tile, TilePlan, cut_tile, plan_tiles
+from tomoset.annotation.templates.engines.low_rank import LowRank
+from tomoset.annotation.templates.engines.low_rank_search import Extremes, index_type, new_extremes
+from tomoset.annotation.templates.engines.tiles import Tile, TilePlan, cut_tile, plan_tiles
 
 __all__ = ["search_torch"]
 
@@ -48,7 +48,7 @@ def search_torch(
     Extremes
         As the compiled search gives them, whose planes are bfloat16: scores differ by some 0.01 of the noise.
     """
-    from tomoset.annotation import _kernels
+    from tomoset.annotation.templates import _kernels
 
     shape = (volume_zyx.shape[0], volume_zyx.shape[1], volume_zyx.shape[2])
     room = min(_TILE_BYTES, int(0.4 * memory_gib * 2**30))

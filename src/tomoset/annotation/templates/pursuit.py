@@ -10,19 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.competition import (
+from tomoset.annotation.templates.competition import (
     Hits,
     independent_noise_threshold,
     log_likelihood_ratio,
     measure_amplitude,
     noise_threshold,
 )
-from tomoset.annotation.params import Template, TemplateParams
-from tomoset.annotation.preparation import Prepared
-from tomoset.annotation.refine import refine_hits
-from tomoset.annotation.search import SearchOptions, full_grid, search_rotations
-from tomoset.annotation.template_spectrum import template_spectrum
-from tomoset.annotation.whitening import WhitenedVolume
+from tomoset.annotation.templates.params import Template, TemplateParams
+from tomoset.annotation.templates.preparation import Prepared
+from tomoset.annotation.templates.refine import refine_hits
+from tomoset.annotation.templates.search import SearchOptions, full_grid, search_rotations
+from tomoset.annotation.templates.template_spectrum import template_spectrum
+from tomoset.annotation.templates.whitening import WhitenedVolume
 from tomoset.geometry import point_group, sample_rotations
 from tomoset.model import Progress, Resources
 
@@ -121,7 +121,7 @@ def _search_one(
     step_done: Callable[[], None],
 ) -> Found:
     """Search one class and keep the local maxima of both contrasts."""
-    from tomoset.annotation import _kernels
+    from tomoset.annotation.templates import _kernels
 
     white = prepared.white
     z, y, x = white.volume_zyx.shape

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.params import Template, TemplateParams
-from tomoset.annotation.search import full_grid
-from tomoset.annotation.transfer import box_frequencies, box_transfer
-from tomoset.annotation.whitening import WhitenedVolume, crop_to_voxel_size, local_spectrum, whiten
+from tomoset.annotation.templates.params import Template, TemplateParams
+from tomoset.annotation.templates.search import full_grid
+from tomoset.annotation.templates.transfer import box_frequencies, box_transfer
+from tomoset.annotation.templates.whitening import WhitenedVolume, crop_to_voxel_size, local_spectrum, whiten
 from tomoset.errors import GeometryError
 from tomoset.model import Resources, TiltSeries, Tomogram
 

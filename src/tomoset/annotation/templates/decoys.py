@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.params import Template
+from tomoset.annotation.templates.params import Template
 from tomoset.errors import ParameterError
 from tomoset.model import PickableObject
 from tomoset.structures import Structure

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.template_spectrum import TemplateSpectrum
-from tomoset.annotation.transfer import box_frequencies
+from tomoset.annotation.templates.template_spectrum import TemplateSpectrum
+from tomoset.annotation.templates.transfer import box_frequencies
 from tomoset.model import stream
 
 __all__ = ["LowRank", "box_edge", "low_rank", "weighted_templates"]
@@ -213,7 +213,7 @@ def _products(boxes: Floats32, weight: Floats32) -> Floats:
 
 
 def _read(template: TemplateSpectrum, rotations: Floats, k_xyz: Floats32) -> NDArray[np.complex64]:
-    from tomoset.annotation import _kernels
+    from tomoset.annotation.templates import _kernels
 
     return _kernels.read_rotated(
         k_xyz, template.values_zyx, template.length_angstrom, np.ascontiguousarray(rotations, dtype=np.float64)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.competition import Hits
-from tomoset.annotation.preparation import Prepared
-from tomoset.annotation.refine import SHELLS, patch_around, refine_hits, refiner_of
+from tomoset.annotation.templates.competition import Hits
+from tomoset.annotation.templates.preparation import Prepared
+from tomoset.annotation.templates.refine import SHELLS, patch_around, refine_hits, refiner_of
 from tomoset.model import Resources, Silent
 from tomoset.structures import Structure
 

@@ -17,6 +17,8 @@ _FALL_OF_TRUE = 0.06
 _FALLS_OF_TRUE = (0.02, 0.12)
 _FALL_OF_FALSE = 0.12
 _FALL_OF_FALSE_CUT = 0.3
+# What a volume's face leaves of a heavy molecule matches its template's visible part with this spread.
+_FALL_OF_TRUE_CUT = 0.15
 _LEAST_WIDTH = 0.02
 _USUAL_WIDTH = 0.06
 _KERNEL = 0.03
@@ -56,7 +58,7 @@ class Mixture:
         return np.asarray(false / np.maximum(true + false, np.finfo(np.float64).tiny))
 
 
-def fit_mixture(ratio: Floats, least: float, *, cut: bool = False) -> Mixture:
+def fit_mixture(ratio: Floats, least: float, *, cut: bool = False, light: bool = True) -> Mixture:
     """Fit the shares of true and false picks by expectation and maximisation.
 
     Parameters
@@ -65,8 +67,10 @@ def fit_mixture(ratio: Floats, least: float, *, cut: bool = False) -> Mixture:
         Share of the expected amplitude, ``least`` and more.
     least : float
     cut : bool
-        Whether the picks are of particles of which a part lies outside the volume: pieces of others cut by its faces
-        resemble those far more often.
+        Whether the picks are of particles of which a part lies outside the volume.
+    light : bool
+        Whether the molecule is a light one, which pieces of others that a face cuts resemble far more often; nothing
+        that a face cuts resembles a heavy one.
 
     Returns
     -------
@@ -76,16 +80,17 @@ def fit_mixture(ratio: Floats, least: float, *, cut: bool = False) -> Mixture:
     mode = _mode(ratio[ratio > 0.5 * (least + 1.0)])
     above = ratio[ratio > mode]
     width = float(np.sqrt(np.mean((above - mode) ** 2))) if len(above) >= _FEWEST else _USUAL_WIDTH
-    false_fall = _FALL_OF_FALSE_CUT if cut else _FALL_OF_FALSE
-    fitted = Mixture(least, mode, max(_LEAST_WIDTH, width), _FALL_OF_TRUE, _SHARE_WHEN_FEW, false_fall)
+    false_fall = _FALL_OF_FALSE_CUT if cut and light else _FALL_OF_FALSE
+    usual, falls = (_FALL_OF_TRUE_CUT, (0.02, 0.2)) if cut and not light else (_FALL_OF_TRUE, _FALLS_OF_TRUE)
+    fitted = Mixture(least, mode, max(_LEAST_WIDTH, width), usual, _SHARE_WHEN_FEW, false_fall)
     below = np.maximum(mode - ratio, 0.0)
     for _ in range(_MOST_STEPS):
         false = fitted.false_probability(ratio)
         share = (float(false.sum()) + _SHARE_WHEN_FEW) / (len(ratio) + 1.0)
         true = (1 - false) * (below > 0)
-        fall = (float(true @ below) + _FALL_OF_TRUE * _FEWEST) / (float(true.sum()) + _FEWEST)
+        fall = (float(true @ below) + usual * _FEWEST) / (float(true.sum()) + _FEWEST)
         changed = abs(share - fitted.false_share)
-        fitted = Mixture(least, mode, fitted.width, float(np.clip(fall, *_FALLS_OF_TRUE)), share, false_fall)
+        fitted = Mixture(least, mode, fitted.width, float(np.clip(fall, *falls)), share, false_fall)
         if changed < 1e-6:
             break
     return fitted

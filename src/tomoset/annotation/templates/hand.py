@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.competition import Hits
-from tomoset.annotation.preparation import Prepared
-from tomoset.annotation.refine import patch_around, refiner_of
-from tomoset.annotation.residual import best_pose, nearest_voxel
+from tomoset.annotation.templates.competition import Hits
+from tomoset.annotation.templates.preparation import Prepared
+from tomoset.annotation.templates.refine import patch_around, refiner_of
+from tomoset.annotation.templates.residual import best_pose, nearest_voxel
 from tomoset.geometry import point_group, sample_rotations
 from tomoset.structures import Structure
 

@@ -4,7 +4,7 @@ import numba  # noqa: TID253
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation._gemm_kernels import LANES, cosine_and_sine_sums
+from tomoset.annotation.templates.engines._gemm_kernels import LANES, cosine_and_sine_sums
 
 __all__ = ["dot_patches", "pack_pair", "row_support", "template_product"]
 

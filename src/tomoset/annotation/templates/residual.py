@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.competition import Hits
-from tomoset.annotation.preparation import Prepared
-from tomoset.annotation.refine import Pose, Refiner, hits_at_poses, patch_around
-from tomoset.annotation.search import full_grid
-from tomoset.annotation.whitening import local_spectrum
+from tomoset.annotation.templates.competition import Hits
+from tomoset.annotation.templates.preparation import Prepared
+from tomoset.annotation.templates.refine import Pose, Refiner, hits_at_poses, patch_around
+from tomoset.annotation.templates.search import full_grid
+from tomoset.annotation.templates.whitening import local_spectrum
 from tomoset.structures import Structure
 
 __all__ = ["add_template", "best_pose", "nearest_voxel", "resettle", "rewhitened", "subtract"]

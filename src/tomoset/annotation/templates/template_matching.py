@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.competition import (
+from tomoset.annotation.templates.competition import (
     Hits,
     log_likelihood_ratio,
 )
-from tomoset.annotation.envelope import measure_envelope
-from tomoset.annotation.exclusion import Claims, choose_exclusively, in_company
-from tomoset.annotation.hand import HITS_JUDGED, contrast_is_inverted, hand_log_likelihood
-from tomoset.annotation.params import Template, TemplateParams
-from tomoset.annotation.picking import Chosen, no_picks, picks_of
-from tomoset.annotation.preparation import Prepared, prepare
-from tomoset.annotation.pursuit import (
+from tomoset.annotation.templates.envelope import measure_envelope
+from tomoset.annotation.templates.exclusion import Claims, choose_exclusively, in_company
+from tomoset.annotation.templates.hand import HITS_JUDGED, contrast_is_inverted, hand_log_likelihood
+from tomoset.annotation.templates.params import Template, TemplateParams
+from tomoset.annotation.templates.picking import Chosen, no_picks, picks_of
+from tomoset.annotation.templates.preparation import Prepared, prepare
+from tomoset.annotation.templates.pursuit import (
     Found,
     all_round,
     noise_level,
@@ -26,8 +26,8 @@ from tomoset.annotation.pursuit import (
     signal_amplitude,
     tiers_of,
 )
-from tomoset.annotation.refine import refiner_of
-from tomoset.annotation.residual import resettle, rewhitened, subtract
+from tomoset.annotation.templates.refine import refiner_of
+from tomoset.annotation.templates.residual import resettle, rewhitened, subtract
 from tomoset.errors import GeometryError, ParameterError
 from tomoset.model import Labels, Picks, Progress, Resources, TiltSeries, Tomogram
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomoset.annotation.coarse_to_fine import Cover, places_to_refine
-from tomoset.annotation.low_rank import LowRank
-from tomoset.annotation.tiles import Tile, TilePlan, cut_tile, plan_tiles
+from tomoset.annotation.templates.engines.coarse_to_fine import Cover, places_to_refine
+from tomoset.annotation.templates.engines.low_rank import LowRank
+from tomoset.annotation.templates.engines.tiles import Tile, TilePlan, cut_tile, plan_tiles
 
 __all__ = ["Extremes", "index_type", "new_extremes", "pack_coefficients", "search_low_rank", "turns"]
 
@@ -49,7 +49,7 @@ def new_extremes(shape: int | tuple[int, ...], kind: type[np.signedinteger] = np
 
 def pack_coefficients(coefficients: Floats32) -> Pairs:
     """Coefficients (r, k) as the compiled product reads them: (groups, pairs, 6) pairs of bfloat16."""
-    from tomoset.annotation import _gemm_kernels
+    from tomoset.annotation.templates.engines import _gemm_kernels
 
     six = _gemm_kernels.ROTATIONS
     r, k = coefficients.shape
@@ -121,7 +121,8 @@ class _Engine:
     """What all tiles share, and the room they are worked on in."""
 
     def __init__(self, plan: TilePlan, weight_zyx: Floats32, basis: LowRank, cover: Cover | None, workers: int) -> None:
-        from tomoset.annotation import _kernels, _low_rank_kernels
+        from tomoset.annotation.templates import _kernels
+        from tomoset.annotation.templates.engines import _low_rank_kernels
 
         self.plan, self.basis, self.cover, self.workers = plan, basis, cover, max(1, workers)
         self.weight = _kernels.resample_half_grid(weight_zyx, plan.shape_zyx, plan.padded_zyx)
@@ -152,7 +153,7 @@ class _Engine:
         """Correlations of the tile's core with all functions, in pairs: (pairs, voxels filled up to 64)."""
         from scipy import fft
 
-        from tomoset.annotation import _gemm_kernels, _low_rank_kernels
+        from tomoset.annotation.templates.engines import _gemm_kernels, _low_rank_kernels
 
         lanes = _gemm_kernels.LANES
         n_core = int(np.prod(tile.core_zyx))
@@ -177,7 +178,7 @@ class _Engine:
     def _correlate(self, box: Floats32, flat_hat: Floats32) -> Floats32:
         from scipy import fft
 
-        from tomoset.annotation import _low_rank_kernels
+        from tomoset.annotation.templates.engines import _low_rank_kernels
 
         n, (nz, ny, nx) = len(box), self.plan.padded_zyx
         half = n // 2
@@ -205,7 +206,7 @@ class _Engine:
         return np.asarray(fft.irfft(product, n=nx, axis=2), dtype=np.float32)
 
     def _score(self, planes: Pairs, coefficients: Pairs, pool: ThreadPoolExecutor) -> Extremes:
-        from tomoset.annotation import _gemm_kernels
+        from tomoset.annotation.templates.engines import _gemm_kernels
 
         found = new_extremes(planes.shape[1])
 
@@ -221,7 +222,7 @@ class _Engine:
 
     def _refine(self, planes: Pairs, cut: Extremes, pool: ThreadPoolExecutor) -> None:
         """All rotations around the local maxima of the first pass."""
-        from tomoset.annotation import _gemm_kernels
+        from tomoset.annotation.templates.engines import _gemm_kernels
 
         lanes = _gemm_kernels.LANES
         places = places_to_refine(cut.best, cut.worst)
