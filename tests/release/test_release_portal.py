@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import mrcfile
 import numpy as np
@@ -13,7 +14,7 @@ from tomoset.errors import GeometryError
 from tomoset.formats.ome_zarr import open_volume_zarr
 from tomoset.geometry import Grid
 from tomoset.model import Picks
-from tomoset.release.portal.annotations import points_text
+from tomoset.release.portal.annotations import points_of, write_points
 from tomoset.release.portal.documents import release_time, tilt_series_document
 
 GRID = Grid(shape_zyx=SHAPE, voxel_size_angstrom=VOXEL)
@@ -23,28 +24,32 @@ def picks_at(*positions: tuple[float, float, float]) -> Picks:
     return Picks(object_name="x", positions_angstrom_xyz=np.array(positions))
 
 
-def test_points_are_in_voxels_and_half_a_voxel_beyond_the_last_centre_is_still_inside() -> None:
-    text, shape = points_text(picks_at((25.0, 0.0, -4.0), (474.0, 390.0, 230.0)), GRID)
-    places = [json.loads(line)["location"] for line in text.splitlines()]
+def written(picks: Picks, folder: Path) -> tuple[list[dict[str, Any]], str]:
+    file = write_points(folder, "x", picks, GRID, folder)
+    return [json.loads(line) for line in (folder / file.path).read_text().splitlines()], file.shape
+
+
+def test_points_are_in_voxels_and_half_a_voxel_beyond_the_last_centre_is_still_inside(tmp_path: Path) -> None:
+    points, shape = written(picks_at((25.0, 0.0, -4.0), (474.0, 390.0, 230.0)), tmp_path)
     assert shape == "Point"
+    places = [point["location"] for point in points]
     assert places == [{"x": 2.5, "y": 0.0, "z": 0.0}, {"x": 47.0, "y": 39.0, "z": 23.0}]
     with pytest.raises(GeometryError, match=r"inside the volume of .*pick 1"):
-        points_text(picks_at((0, 0, 0), (480.0, 0, 0)), GRID)
+        points_of(picks_at((0, 0, 0), (480.0, 0, 0)), GRID)
 
 
-def test_oriented_points_carry_the_matrix_and_unknown_orientations_make_plain_points() -> None:
+def test_oriented_points_carry_the_matrix_and_unknown_orientations_make_plain_points(tmp_path: Path) -> None:
     labels = a_run("TS1", 1).labels[0].picks[0]
-    text, shape = points_text(labels, GRID)
+    points, shape = written(labels, tmp_path)
     assert shape == "OrientedPoint"
-    turn = np.array([json.loads(line)["xyz_rotation_matrix"] for line in text.splitlines()])
-    np.testing.assert_allclose(turn, labels.rotations)
+    np.testing.assert_allclose(np.array([point["xyz_rotation_matrix"] for point in points]), labels.rotations)
     known = Picks(
         object_name="x",
         positions_angstrom_xyz=labels.positions_angstrom_xyz,
         rotations=labels.rotations,
         orientation_known=np.arange(5) > 0,
     )
-    assert points_text(known, GRID)[1] == "Point"
+    assert points_of(known, GRID).rotations is None
 
 
 def test_every_path_in_the_documents_is_there(small_release: Path) -> None:

@@ -18,7 +18,7 @@ from tomoset.errors import FormatError, GeometryError, InputMissingError, Parame
 from tomoset.formats.atomic import write_json_atomic, write_text_atomic
 from tomoset.model import Picks
 
-__all__ = ["read_portal_points", "write_portal_annotation", "write_portal_points"]
+__all__ = ["portal_shape", "read_portal_points", "write_portal_annotation", "write_portal_points"]
 
 _SHAPES = {"point": "Point", "orientedPoint": "OrientedPoint", "instancePoint": "InstanceSegmentation"}
 
@@ -66,7 +66,7 @@ def write_portal_annotation(
                 {
                     "format": "ndjson",
                     "path": points_file,
-                    "shape": _SHAPES[_kind(picks)],
+                    "shape": portal_shape(picks),
                     "is_visualization_default": True,
                 }
             ],
@@ -104,6 +104,11 @@ def read_portal_points(path: str | os.PathLike[str], *, object_name: str, voxel_
         )
     except (GeometryError, ValueError, TypeError) as error:
         raise FormatError(f"{file.name}: {error}") from error
+
+
+def portal_shape(picks: Picks) -> str:
+    """What the portal calls points like these: ``OrientedPoint``, ``Point`` or ``InstanceSegmentation``."""
+    return _SHAPES[_kind(picks)]
 
 
 def _kind(picks: Picks) -> str:

@@ -4,7 +4,6 @@ Positions are in voxels of the tomogram, x y z, an integer being a voxel's centr
 tomogram.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,32 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomoset.errors import GeometryError
-from tomoset.formats.atomic import write_text_atomic
 from tomoset.formats.mrc import write_volume
 from tomoset.formats.ome_zarr import write_mask_zarr
+from tomoset.formats.portal_points import portal_shape, write_portal_points
 from tomoset.geometry import Grid
 from tomoset.model import ArraySource, PickableObject, Picks, Region, Segmentation
 from tomoset.release.portal.documents import AnnotationFile
 
-__all__ = ["ObjectMask", "object_masks", "points_text", "write_mask", "write_points"]
+__all__ = ["ObjectMask", "object_masks", "points_of", "write_mask", "write_points"]
 
-_DECIMALS = 6
 _SLAB = 64
 
 
-def points_text(picks: Picks, grid: Grid) -> tuple[str, str]:
-    """The lines of a point file and their shape in the portal's words.
-
-    Parameters
-    ----------
-    picks : Picks
-    grid : Grid
-        Of the tomogram.
-
-    Returns
-    -------
-    text, shape : str
-        ``OrientedPoint`` when all rotations are known, else ``Point``.
+def points_of(picks: Picks, grid: Grid) -> Picks:
+    """Picks as the portal takes them: inside the volume, and oriented only when all rotations are known.
 
     Raises
     ------
@@ -53,24 +40,22 @@ def points_text(picks: Picks, grid: Grid) -> tuple[str, str]:
             f"picks of {picks.object_name}: expected positions inside the volume of {grid.shape_zyx[::-1]} voxels, "
             f"found {place} (pick {outside[0]}); remove it, or give the tomogram it is of"
         )
-    voxels = np.clip(voxels, 0, far)  # up to half a voxel beyond the outermost centres is still inside
-    oriented = picks.rotations is not None and (picks.orientation_known is None or bool(picks.orientation_known.all()))
-    lines = []
-    for i, (x, y, z) in enumerate(np.round(voxels, _DECIMALS).tolist()):
-        point: dict[str, object] = {
-            "type": "orientedPoint" if oriented else "point",
-            "location": {"x": x, "y": y, "z": z},
-        }
-        if oriented and picks.rotations is not None:
-            point["xyz_rotation_matrix"] = picks.rotations[i].tolist()
-        lines.append(json.dumps(point))
-    return "".join(f"{line}\n" for line in lines), "OrientedPoint" if oriented else "Point"
+    known = picks.orientation_known is None or bool(picks.orientation_known.all())
+    return Picks(
+        object_name=picks.object_name,
+        # up to half a voxel beyond the outermost centres is still inside
+        positions_angstrom_xyz=np.clip(voxels, 0, far) * grid.voxel_size_angstrom,
+        rotations=picks.rotations if known else None,
+        instance_ids=picks.instance_ids,
+    )
 
 
 def write_points(folder: Path, stem: str, picks: Picks, grid: Grid, root: Path) -> AnnotationFile:
     """Write one class's points; returns the file as the metadata names it, relative to ``root``."""
-    text, shape = points_text(picks, grid)
-    path = write_text_atomic(folder / f"{stem}_{shape.lower()}.ndjson", text)
+    points = points_of(picks, grid)
+    shape = portal_shape(points)
+    path = folder / f"{stem}_{shape.lower()}.ndjson"
+    write_portal_points(path, points, voxel_size_angstrom=grid.voxel_size_angstrom)
     return AnnotationFile(path=path.relative_to(root).as_posix(), format="ndjson", shape=shape)
 
 
