@@ -41,7 +41,7 @@ from tomoset.annotation.templates.params import Template, TemplateParams
 from tomoset.annotation.templates.template_matching import match_templates, methods_text
 from tomoset.annotation.truth import specimen_frame, truth_labels, truth_methods_text
 
-STAGE_VERSION = "3"
+STAGE_VERSION = "5"
 
 __all__ = [
     "STAGE_VERSION",

@@ -18,7 +18,7 @@ _FALLS_OF_TRUE = (0.02, 0.12)
 _FALL_OF_FALSE = 0.12
 _FALL_OF_FALSE_CUT = 0.3
 # What a volume's face leaves of a heavy molecule matches its template's visible part with this spread.
-_FALL_OF_TRUE_CUT = 0.15
+_FALL_OF_TRUE_CUT = 0.25
 _LEAST_WIDTH = 0.02
 _USUAL_WIDTH = 0.06
 _KERNEL = 0.03
@@ -58,7 +58,9 @@ class Mixture:
         return np.asarray(false / np.maximum(true + false, np.finfo(np.float64).tiny))
 
 
-def fit_mixture(ratio: Floats, least: float, *, cut: bool = False, light: bool = True) -> Mixture:
+def fit_mixture(
+    ratio: Floats, least: float, *, cut: bool = False, light: bool = True, usual_mode: float | None = None
+) -> Mixture:
     """Fit the shares of true and false picks by expectation and maximisation.
 
     Parameters
@@ -72,16 +74,20 @@ def fit_mixture(ratio: Floats, least: float, *, cut: bool = False, light: bool =
         Whether the molecule is a light one, which pieces of others that a face cuts resemble far more often; nothing
         that a face cuts resembles a heavy one.
 
+    usual_mode : float or None
+        Where the true ones lie when these picks are too few to say: that of the class's whole particles.
+
     Returns
     -------
     Mixture
         With a false share of one in ten before the fit, which is what a handful of picks keeps.
     """
-    mode = _mode(ratio[ratio > 0.5 * (least + 1.0)])
+    surer = ratio[ratio > 0.5 * (least + 1.0)]
+    mode = _mode(surer) if usual_mode is None or len(surer) >= _FEWEST else usual_mode
     above = ratio[ratio > mode]
     width = float(np.sqrt(np.mean((above - mode) ** 2))) if len(above) >= _FEWEST else _USUAL_WIDTH
     false_fall = _FALL_OF_FALSE_CUT if cut and light else _FALL_OF_FALSE
-    usual, falls = (_FALL_OF_TRUE_CUT, (0.02, 0.2)) if cut and not light else (_FALL_OF_TRUE, _FALLS_OF_TRUE)
+    usual, falls = (_FALL_OF_TRUE_CUT, (0.02, 0.3)) if cut and not light else (_FALL_OF_TRUE, _FALLS_OF_TRUE)
     fitted = Mixture(least, mode, max(_LEAST_WIDTH, width), usual, _SHARE_WHEN_FEW, false_fall)
     below = np.maximum(mode - ratio, 0.0)
     for _ in range(_MOST_STEPS):

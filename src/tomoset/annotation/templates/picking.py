@@ -168,9 +168,12 @@ def _doubt(ratio: Floats, cut: NDArray[np.bool_], least: float, template: Templa
     """
     light = template.structure.mass_kda < HEAVY_KDA
     doubt = np.ones(len(ratio))
+    mode: float | None = None
     for group, is_cut in ((~cut, False), (cut, True)):
-        mixture = fit_mixture(ratio[group & (ratio >= least)], least, cut=is_cut, light=light)
+        kept = ratio[group & (ratio >= least)]
+        mixture = fit_mixture(kept, least, cut=is_cut, light=light, usual_mode=mode)
         doubt[group] = np.where(ratio[group] >= least, mixture.false_probability(ratio[group]), 1.0)
+        mode = mixture.mode
     return doubt
 
 
