@@ -11,9 +11,10 @@ from typing import Any
 
 from tomoset.formats.atomic import write_text_atomic
 from tomoset.release.dataset import ReleaseInfo
+from tomoset.release.manifest import file_sha256
 from tomoset.release.portal.documents import release_time
 
-__all__ = ["CROISSANT", "file_sha256", "tree_sha256", "write_croissant"]
+__all__ = ["CROISSANT", "tree_sha256", "write_croissant"]
 
 CROISSANT = "croissant.json"
 
@@ -28,12 +29,6 @@ def tree_sha256(folder: Path) -> str:
         if path.is_file()
     ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_croissant(folder: Path, info: ReleaseInfo, tables: tuple[Path, ...], volumes: tuple[Path, ...]) -> Path:

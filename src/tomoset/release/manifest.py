@@ -7,7 +7,7 @@ from tomoset.errors import FormatError, InputMissingError
 from tomoset.formats.atomic import write_text_atomic
 from tomoset.model import ReleasedFile
 
-__all__ = ["MANIFEST", "verify_manifest", "write_manifest"]
+__all__ = ["MANIFEST", "file_sha256", "verify_manifest", "write_manifest"]
 
 MANIFEST = "manifest-sha256.txt"
 
@@ -15,7 +15,7 @@ MANIFEST = "manifest-sha256.txt"
 def write_manifest(root: Path) -> tuple[ReleasedFile, ...]:
     """Hash every file below ``root`` and write the list in the form ``sha256sum -c`` reads."""
     files = tuple(
-        ReleasedFile(path=path.relative_to(root).as_posix(), size_bytes=path.stat().st_size, sha256=_sha256(path))
+        ReleasedFile(path=path.relative_to(root).as_posix(), size_bytes=path.stat().st_size, sha256=file_sha256(path))
         for path in sorted(root.rglob("*"))
         if path.is_file() and path.name != MANIFEST
     )
@@ -46,9 +46,10 @@ def verify_manifest(root: Path) -> list[str]:
     problems = [f"missing: {name}" for name in sorted(set(listed) - set(present))]
     problems += [f"not in the manifest: {name}" for name in sorted(set(present) - set(listed))]
     both = sorted(set(listed) & set(present))
-    return problems + [f"changed: {name}" for name in both if _sha256(present[name]) != listed[name]]
+    return problems + [f"changed: {name}" for name in both if file_sha256(present[name]) != listed[name]]
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -17,7 +17,7 @@ from tomoset.annotation.templates.competition import (
     measure_amplitude,
     noise_threshold,
 )
-from tomoset.annotation.templates.params import Template, TemplateParams
+from tomoset.annotation.templates.params import HEAVY_KDA, Template, TemplateParams
 from tomoset.annotation.templates.preparation import Prepared
 from tomoset.annotation.templates.refine import refine_hits
 from tomoset.annotation.templates.search import SearchOptions, full_grid, search_rotations
@@ -38,7 +38,6 @@ _REFINED = 1.1
 _ROUGHLY = 0.8
 _RIM_ANGSTROM = 10.0
 _FEW_ROTATIONS = 600
-_HEAVY_KDA = 250.0
 _STANDS_OUT_KDA = 1000.0
 
 
@@ -64,7 +63,7 @@ def tiers_of(templates: Sequence[Template]) -> list[list[Template]]:
     tiers: dict[int, list[Template]] = {}
     for template in templates:
         if not template.decoy:
-            lightness = np.ceil(np.log2(_HEAVY_KDA / template.structure.mass_kda))
+            lightness = np.ceil(np.log2(HEAVY_KDA / template.structure.mass_kda))
             tiers.setdefault(max(0, int(lightness)), []).append(template)
     order = [tiers[key] for key in sorted(tiers)]
     lighter = next((tier for key, tier in zip(sorted(tiers), order, strict=True) if key > 0), order[0])

@@ -6,7 +6,8 @@ import warnings
 from pathlib import Path
 
 from tomoset.release.check.findings import Finding
-from tomoset.release.croissant import CROISSANT, file_sha256, tree_sha256
+from tomoset.release.croissant import CROISSANT, tree_sha256
+from tomoset.release.manifest import file_sha256
 
 __all__ = ["check_croissant"]
 
